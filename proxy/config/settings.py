@@ -1,0 +1,485 @@
+"""Every setting: its unit, its default, one sentence. No other module reads YAML or the environment.
+
+The models are nested as in the YAML file. The settings page (`docs/settings.md`), the JSON Schema
+(`lockgate schema`) and `config/reference.yaml` are made from, or checked against, these docstrings.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+MiB = 1024 * 1024
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Settings(BaseModel):
+    """Base of all: frozen, unknown keys forbidden, attribute docstrings become descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _listen_address(text: str) -> str:
+    if text.startswith("unix:"):
+        if not text.removeprefix("unix:").startswith("/"):
+            raise ValueError("a Unix socket is written unix:/absolute/path")
+        return text
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("write HOST:PORT, [IPV6]:PORT or unix:/path")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address stands in brackets, as [::1]:8080")
+    return text
+
+
+def _origin_address(text: str) -> str:
+    if text.startswith("unix:"):
+        return _listen_address(text)
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write http://host[:port], https://host[:port] or unix:/path")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("only scheme, host and port; a path belongs into the route's rewrite")
+    _ = parts.port  # raises ValueError when out of range
+    return text.rstrip("/")
+
+
+def _network(text: str) -> str:
+    if text != "unix":
+        ipaddress.ip_network(text, strict=False)
+    return text
+
+
+def _field_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{text!r} is not a header field name (RFC 9110 §5.1)")
+    return text
+
+
+def _field_value(text: str) -> str:
+    if any(ord(c) < 32 and c != "\t" or ord(c) == 127 for c in text):
+        raise ValueError("a header field value holds no control characters")
+    return text
+
+
+def _path_prefix(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("a path begins with /")
+    return text
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+OriginAddress = Annotated[str, AfterValidator(_origin_address)]
+Network = Annotated[str, AfterValidator(_network)]
+FieldName = Annotated[str, AfterValidator(_field_name)]
+FieldValue = Annotated[str, AfterValidator(_field_value)]
+PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
+Regex = Annotated[str, AfterValidator(_regex)]
+
+
+class TlsListenSettings(Settings):
+    """The certificate of a TLS listener; both files are read again when they change."""
+
+    certificate: Path
+    """PEM file with the certificate chain."""
+    key: Path
+    """PEM file with the private key."""
+    check_interval_s: PositiveFloat = 10.0
+    """How often the files are looked at for a new certificate."""
+
+
+class ListenSettings(Settings):
+    """One listening socket."""
+
+    address: ListenAddress
+    """`HOST:PORT`, `[IPV6]:PORT` or `unix:/path`; port 0 takes a free one."""
+    tls: TlsListenSettings | None = None
+    """Serve HTTPS with this certificate."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Networks (or `unix`) whose `X-Forwarded-*` and `Forwarded` are believed and extended; from others they are dropped."""
+    backlog: PositiveInt = 4096
+    """Connections the kernel queues before we accept them."""
+
+
+class AdminSettings(Settings):
+    """The admin listener: health, metrics, statistics. Keep it off public networks."""
+
+    enabled: bool = True
+    """Whether it runs at all."""
+    address: ListenAddress = "127.0.0.1:9901"
+    """Where it listens."""
+
+
+class AccessLogSettings(Settings):
+    """One JSON line an exchange."""
+
+    enabled: bool = True
+    """Whether exchanges are logged."""
+    path: Path | None = None
+    """File to append to; standard output when absent. Opened again on SIGHUP."""
+
+
+class LimitsSettings(Settings):
+    """What clients may ask of us."""
+
+    max_line_bytes: Annotated[int, Field(ge=256, le=1 * MiB)] = 8190
+    """Longest request target; longer ones get 414. Keep it at or below the origin's limit."""
+    max_field_bytes: Annotated[int, Field(ge=256, le=1 * MiB)] = 8190
+    """Longest header field; longer ones get 431."""
+    max_fields: PositiveInt = 100
+    """Header fields in one head; more get 431."""
+    max_head_bytes: Annotated[int, Field(ge=1024, le=1 * MiB)] = 65536
+    """Octets of one whole head; more get 431."""
+    head_timeout_s: PositiveFloat = 15.0
+    """Time for a client to send a whole head, from its first octet (from the accept for the first one); then 408."""
+    idle_timeout_s: PositiveFloat = 75.0
+    """A connection without a request is closed after this."""
+    body_timeout_s: PositiveFloat = 60.0
+    """Longest pause while a client sends its body; then 408."""
+    write_timeout_s: PositiveFloat = 60.0
+    """A client that takes nothing of its answer for this long is cut off."""
+    max_connections: PositiveInt = 20_000
+    """Client connections in all; further ones are closed at once."""
+    max_connections_per_client: NonNegativeInt = 0
+    """Connections of one client address; 0 sets no limit."""
+    max_pipelined: PositiveInt = 64
+    """Requests of one connection that are read ahead before reading pauses."""
+
+
+class OriginTlsSettings(Settings):
+    """How an https origin is verified."""
+
+    verify: bool = True
+    """Whether certificate and name are checked; switch off for tests only."""
+    ca_file: Path | None = None
+    """PEM file of the authorities to trust; the system's when absent."""
+    server_name: str | None = None
+    """Name for SNI and verification, where it is not the address's host."""
+    client_certificate: Path | None = None
+    """PEM file with our certificate, for origins that ask for one."""
+    client_key: Path | None = None
+    """PEM file with our private key."""
+
+
+class OriginSettings(Settings):
+    """One origin: where it is, how much it may be asked at once, how long we wait."""
+
+    addresses: Annotated[tuple[OriginAddress, ...], Field(min_length=1)]
+    """`http://host:port`, `https://host:port` or `unix:/path`; requests go to the one with the fewest outstanding."""
+    backup: tuple[OriginAddress, ...] = ()
+    """Addresses used only while every one in `addresses` is left out."""
+    tls: OriginTlsSettings = OriginTlsSettings()
+    """Verification of https addresses."""
+    max_concurrency: PositiveInt = 100
+    """Requests at the origin at one time, from sending to the end of the answer; upgrades and event streams count until their head."""
+    max_queue: NonNegativeInt = 20_000
+    """Requests that wait for a free slot; the next one is refused with 503."""
+    queue_timeout_s: PositiveFloat = 60.0
+    """Longest wait for a free slot; then 503."""
+    max_idle_connections: NonNegativeInt = 256
+    """Kept connections over all its addresses."""
+    idle_timeout_s: PositiveFloat = 15.0
+    """A kept connection is closed after this; keep it below the origin's own limit."""
+    connect_timeout_s: PositiveFloat = 5.0
+    """Time to connect, TLS included."""
+    first_byte_timeout_s: PositiveFloat = 60.0
+    """Time from the request (its last octet) to the response head."""
+    between_bytes_timeout_s: PositiveFloat = 60.0
+    """Longest pause inside a response body."""
+    expect_timeout_s: PositiveFloat = 1.0
+    """An origin that does not answer `Expect: 100-continue` for this long is sent the body."""
+    retry: bool = True
+    """Repeat a request without a body that is safe to repeat, once, when a kept connection died before any octet of the answer."""
+    resolve_interval_s: PositiveFloat = 30.0
+    """Host names are looked up again after this."""
+    fail_after: PositiveInt = 3
+    """Connection failures in a row after which an address is left out."""
+    fail_for_s: PositiveFloat = 10.0
+    """How long it is left out; then one request tries it."""
+    max_head_bytes: Annotated[int, Field(ge=1024, le=1 * MiB)] = 65536
+    """Longest response head; a longer one is an origin error (502)."""
+
+
+class CookieRule(StrEnum):
+    """What becomes of the client's Cookie on its way to the origin, and of sharing."""
+
+    FORWARD = "forward"
+    STRIP = "strip"
+    KEY = "key"
+    BYPASS = "bypass"
+
+
+class SetCookieRule(StrEnum):
+    """What a Set-Cookie in a response means for sharing it."""
+
+    PRIVATE = "private"
+    STRIP = "strip"
+    IGNORE = "ignore"
+
+
+class OnWaitTimeout(StrEnum):
+    """What a waiter gets whose deadline passed and who may not have a stale copy."""
+
+    ERROR = "error"
+    FETCH = "fetch"
+
+
+class CoalesceSettings(Settings):
+    """How concurrent requests for one key share a forward request."""
+
+    enabled: bool = True
+    """Whether misses wait for each other."""
+    wait_timeout_s: PositiveFloat = 30.0
+    """A waiter that waited this long for the head gets a stale copy where allowed, else what `on_wait_timeout` says."""
+    on_wait_timeout: OnWaitTimeout = OnWaitTimeout.ERROR
+    """`error` answers 504; `fetch` sends the waiter's own request, paced by `release_rate`."""
+    release_rate: NonNegativeFloat = 0.0
+    """Released waiters that go to the origin per second and route, beside the origin's own limit; 0 sets none (timed-out waiters: 100)."""
+    max_waiters: PositiveInt = 50_000
+    """Waiters that one flight takes; the next request gets a stale copy or 503. Guards memory."""
+    retry_after_s: PositiveInt = 2
+    """Retry-After of our own 503."""
+    not_shareable_for_s: NonNegativeFloat = 10.0
+    """How long a key whose answer was not for sharing is not waited for (hit-for-miss)."""
+    unreachable_for_s: NonNegativeFloat = 1.0
+    """How long a failed connection answers the next requests for the key at once."""
+    abandoned_fill_max_bytes: NonNegativeInt = 16 * MiB
+    """When every client has left, a cacheable fill goes on if at most this much is still to come."""
+    range_ahead_bytes: NonNegativeInt = 1 * MiB
+    """A Range that begins further ahead than this of what a fill has received goes to the origin by itself."""
+    window_bytes: PositiveInt = 16 * MiB
+    """What is held of a body too large to store; a client that falls further behind the fastest is cut off."""
+
+
+class RouteCacheSettings(Settings):
+    """What may be stored and how long it is served."""
+
+    enabled: bool = True
+    """Whether responses of this route are stored and shared at all."""
+    lifetime_s: NonNegativeFloat | None = None
+    """Replaces the freshness lifetime of answers that may be shared (never of private, no-store or Set-Cookie)."""
+    lifetime_statuses: tuple[Annotated[int, Field(ge=200, le=599)], ...] = (200, 203, 301, 308, 404, 410)
+    """Statuses that `lifetime_s` applies to."""
+    heuristic: bool = True
+    """Whether answers with Last-Modified and no lifetime get one of `heuristic_fraction` of their age (RFC 9111 §4.2.2)."""
+    heuristic_fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Fraction of the time since Last-Modified."""
+    heuristic_max_s: NonNegativeFloat = 86_400.0
+    """Upper bound of a heuristic lifetime."""
+    grace_s: NonNegativeFloat = 0.0
+    """Stale is served this long while one flight revalidates behind it, where the answer has no stale-while-revalidate of its own and does not forbid stale."""
+    stale_if_error_s: NonNegativeFloat = 3600.0
+    """Stale is served this long when the origin fails, where the answer has no stale-if-error of its own and does not forbid stale."""
+    max_stale_s: NonNegativeFloat = 86_400.0
+    """Cap on every kind of stale service, whatever the answer says."""
+    share_lifetime_zero: bool = False
+    """Give an answer with lifetime 0 and no `public` to those who already waited for it."""
+    honour_no_cache: bool = True
+    """Whether a client's `no-cache` or `max-age=0` forces revalidation."""
+    max_variants: PositiveInt = 32
+    """Variants kept of one key; the oldest goes first."""
+
+
+class HeaderRules(Settings):
+    """Header fields added, replaced and removed; framing and connection fields cannot be named."""
+
+    add: dict[FieldName, FieldValue] = {}
+    """Added beside what is there."""
+    set: dict[FieldName, FieldValue] = {}
+    """Replaces what is there."""
+    remove: tuple[FieldName, ...] = ()
+    """Removed first."""
+
+    @model_validator(mode="after")
+    def _not_framing(self) -> Self:
+        for name in (*self.add, *self.set, *self.remove):
+            if name.lower() in _FRAMING_FIELDS:
+                raise ValueError(f"{name} belongs to the connection and is written by Lockgate")
+        return self
+
+
+_FRAMING_FIELDS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "keep-alive",
+        "expect",
+        "host",
+    }
+)
+
+
+class BypassRules(Settings):
+    """Requests that are passed through: neither answered from the cache nor stored nor coalesced."""
+
+    methods: tuple[str, ...] = ()
+    """Methods, upper case; unsafe ones are always passed through."""
+    paths: tuple[Regex, ...] = ()
+    """Regular expressions searched in the path."""
+    headers: dict[FieldName, Regex] = {}
+    """Field name to a regular expression searched in its value."""
+    cookies: tuple[str, ...] = ()
+    """Names of cookies whose presence bypasses."""
+
+
+class RewriteSettings(Settings):
+    """Changes the path on its way to the origin; the query stays as it is."""
+
+    strip_prefix: PathPrefix | None = None
+    """Taken off the front, where the path begins with it."""
+    add_prefix: PathPrefix | None = None
+    """Put in front afterwards."""
+    pattern: Regex | None = None
+    """Regular expression that must match the whole path; applied instead of the prefixes."""
+    replacement: str | None = None
+    r"""What takes its place, with \1 or \g<name> for groups."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.pattern is None) != (self.replacement is None):
+            raise ValueError("pattern and replacement go together")
+        return self
+
+
+class RouteSettings(Settings):
+    """Requests that match host and path go to one origin under one policy; the most specific route wins."""
+
+    origin: str
+    """Name of the origin, as under `origins`."""
+    host: str = "*"
+    """Host to match without port: exact, `*.example.org`, or `*` for any."""
+    path: PathPrefix = "/"
+    """Path prefix to match, by whole segments."""
+    host_header: str = "keep"
+    """Host sent to the origin: `keep` the client's, `origin` for the address's own, or a literal."""
+    upgrades: tuple[str, ...] = ("websocket",)
+    """Protocols whose Upgrade is passed through, lower case; any other is answered as if it had not been asked for."""
+    max_request_body_bytes: NonNegativeInt = 0
+    """Largest request body; larger ones get 413. 0 sets no limit."""
+    rewrite: RewriteSettings = RewriteSettings()
+    """The path on its way to the origin."""
+    request_headers: HeaderRules = HeaderRules()
+    """Fields of the request on its way to the origin."""
+    response_headers: HeaderRules = HeaderRules()
+    """Fields of the response on its way to the client."""
+    bypass: BypassRules = BypassRules()
+    """What is passed through."""
+    cookies: CookieRule = CookieRule.FORWARD
+    """`forward` sends them and shares explicitly fresh answers only, `strip` removes them, `key` makes them part of the key, `bypass` passes such requests through."""
+    set_cookie: SetCookieRule = SetCookieRule.PRIVATE
+    """A response with Set-Cookie is `private` (not shared); `strip` removes the field and shares; `ignore` shares it with everybody as it is."""
+    cache: RouteCacheSettings = RouteCacheSettings()
+    """Storing and freshness."""
+    coalesce: CoalesceSettings = CoalesceSettings()
+    """Sharing of forward requests."""
+
+
+class EvictionPolicy(StrEnum):
+    """Which entry goes when the memory tier is full."""
+
+    LRU = "lru"
+    LFU = "lfu"
+    FIFO = "fifo"
+    RANDOM = "random"
+
+
+class CacheSettings(Settings):
+    """The memory tier, shared by all routes."""
+
+    max_bytes: PositiveInt = 256 * MiB
+    """All entries: bodies, heads and bookkeeping."""
+    max_entry_bytes: PositiveInt = 64 * MiB
+    """Largest body that is stored; a flight that grows past it takes no new waiters."""
+    policy: EvictionPolicy = EvictionPolicy.LRU
+    """Which entry goes first."""
+    max_keys_remembered: PositiveInt = 100_000
+    """Keys whose Vary or not-shareable mark is remembered beyond their entries."""
+    cache_status: bool = True
+    """Whether responses carry `Cache-Status` (RFC 9211)."""
+    cache_status_key: bool = False
+    """Whether it names the cache key; for debugging, as it shows what is in the key."""
+    cache_name: FieldName = "Lockgate"
+    """Our name in `Cache-Status` and `Via`."""
+
+    @model_validator(mode="after")
+    def _an_entry_fits(self) -> Self:
+        if self.max_bytes < self.max_entry_bytes:
+            raise ValueError(
+                f"cache.max_bytes is {self.max_bytes}, below cache.max_entry_bytes ({self.max_entry_bytes}): "
+                "such an entry would never fit. Raise max_bytes or lower max_entry_bytes."
+            )
+        return self
+
+
+class Config(Settings):
+    """The whole file."""
+
+    listen: Annotated[tuple[ListenSettings, ...], Field(min_length=1)] = (
+        ListenSettings(address="127.0.0.1:8080"),
+    )
+    """Where clients connect."""
+    admin: AdminSettings = AdminSettings()
+    """Health, metrics, statistics."""
+    access_log: AccessLogSettings = AccessLogSettings()
+    """One JSON line an exchange."""
+    limits: LimitsSettings = LimitsSettings()
+    """What clients may ask of us."""
+    cache: CacheSettings = CacheSettings()
+    """The memory tier."""
+    origins: Annotated[dict[str, OriginSettings], Field(min_length=1)]
+    """Origins by name."""
+    defaults: dict[str, object] = {}
+    """Settings of a route, merged below each route's own; any key of a route but `origin`, `host` and `path`."""
+    routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
+    """Which requests go where, and under which policy."""
+    shutdown_timeout_s: NonNegativeFloat = 30.0
+    """SIGTERM and SIGINT let running exchanges end within this time."""
+    event_loop: Literal["uvloop", "asyncio"] = "uvloop"
+    """The event loop; uvloop is faster and needs less memory per waiter."""
+
+    @model_validator(mode="after")
+    def _origins_exist(self) -> Self:
+        for index, route in enumerate(self.routes):
+            if route.origin not in self.origins:
+                known = ", ".join(sorted(self.origins))
+                raise ValueError(
+                    f"routes[{index}].origin is {route.origin!r}, which is not under origins ({known})"
+                )
+        seen: dict[tuple[str, str], int] = {}
+        for index, route in enumerate(self.routes):
+            place = (route.host.lower(), route.path)
+            if place in seen:
+                raise ValueError(
+                    f"routes[{index}] and routes[{seen[place]}] both match host {route.host!r}, path {route.path!r}"
+                )
+            seen[place] = index
+        return self

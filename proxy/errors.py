@@ -1,0 +1,114 @@
+"""Every error raised on purpose, branched by whose fault it is.
+
+The status that a client is answered and whether a retry can help are properties of the class;
+nobody matches on text. Expected outcomes (a miss, not storable) are return values, not errors.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ProxyError(Exception):
+    """Base of every error raised on purpose."""
+
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class ConfigError(ProxyError):
+    """The configuration cannot be used; raised at start and at reload only."""
+
+
+class ClientError(ProxyError):
+    """The client sent something that we do not accept; `status` is what it is answered."""
+
+    status = 400
+
+
+class HeadTooLarge(ClientError):
+    """Request line or header fields above `limits.max_head_bytes` (RFC 6585 §5)."""
+
+    status = 431
+
+
+class TargetTooLong(ClientError):
+    """The request target is above its limit (RFC 9110 §15.5.15)."""
+
+    status = 414
+
+
+class BodyTooLarge(ClientError):
+    """The request body is above the route's `max_request_body_bytes` (RFC 9110 §15.5.14)."""
+
+    status = 413
+
+
+class UnknownMethod(ClientError):
+    """A method that the parser does not know (RFC 9110 §15.6.2)."""
+
+    status = 501
+
+
+class RequestTimeout(ClientError):
+    """The client did not send its head or body in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+
+
+class VersionNotSupported(ClientError):
+    """A protocol version other than HTTP/1.0 and HTTP/1.1 (RFC 9110 §15.6.6)."""
+
+    status = 505
+
+
+class ClientGone(ProxyError):
+    """The client closed its connection; nobody is left to be answered."""
+
+    status = 499  # never sent; what the access log shows, as nginx does
+
+
+class RouteNotFound(ProxyError):
+    """No route matches the request's host and path."""
+
+    status = 404
+
+
+class RefusedError(ProxyError):
+    """We refuse for lack of room; the client may come again."""
+
+    status = 503
+    retryable = True
+
+
+class OriginError(ProxyError):
+    """The origin could not be asked, or gave an answer that we cannot pass on."""
+
+    status = 502
+
+
+class OriginUnreachable(OriginError):
+    """No connection: refused, unresolvable, TLS failure, every address left out."""
+
+    retryable = True
+
+
+class OriginTimeout(OriginError):
+    """The origin exceeded one of its time limits (connect, first byte, between bytes)."""
+
+    status = 504
+
+
+class OriginOverloaded(OriginError):
+    """No slot under the origin's concurrency limit within `queue_timeout_s`, or its queue is full."""
+
+    status = 503
+    retryable = True
+
+
+class OriginProtocolError(OriginError):
+    """The origin's head or framing breaks RFC 9112; nothing of it is believed or stored."""
+
+
+class OriginBodyCut(OriginError):
+    """The origin's body ended before its declared end, or broke its framing."""
