@@ -74,7 +74,7 @@ def _field_name(text: str) -> str:
 
 
 def _field_value(text: str) -> str:
-    if any(ord(c) < 32 and c != "\t" or ord(c) == 127 for c in text):
+    if any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in text):
         raise ValueError("a header field value holds no control characters")
     return text
 

@@ -31,7 +31,7 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """A response head; `fields` as received, or as they will be sent without framing and connection fields."""
+    """A response head; `fields` as received, or as sent less framing and connection fields."""
 
     status: int
     fields: Fields

@@ -88,7 +88,7 @@ class OriginResponse(Protocol):
 
     @property
     def head(self) -> ResponseHead:
-        """The final head (1xx went to `on_informational`, except 101), connection and framing fields included."""
+        """The final head, framing and connection fields included (1xx but 101 went to `on_informational`)."""
 
     @property
     def framing(self) -> Framing:
