@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -28,12 +29,29 @@ from pydantic import (
 MiB = 1024 * 1024
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH = re.compile(r"/[!\"$->@-~]*")
+_HOST = re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*|\[[0-9A-Fa-f:.]+\]")
+_AUTHORITY = re.compile(r"(?:[0-9A-Za-z_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+_FRAMING_FIELDS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "keep-alive",
+        "expect",
+        "host",
+    }
+)
 
 
 class Settings(BaseModel):
     """Base of all: frozen, unknown keys forbidden, attribute docstrings become descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _listen_address(text: str) -> str:
@@ -73,6 +91,18 @@ def _field_name(text: str) -> str:
     return text
 
 
+def _not_framing(text: str) -> str:
+    if text.lower() in _FRAMING_FIELDS:
+        raise ValueError(f"{text} belongs to the connection and is written by Lockgate; leave it out")
+    return text
+
+
+def _cookie_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{text!r} is not a cookie name (RFC 6265 §4.1.1)")
+    return text
+
+
 def _field_value(text: str) -> str:
     if any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in text):
         raise ValueError("a header field value holds no control characters")
@@ -82,13 +112,42 @@ def _field_value(text: str) -> str:
 def _path_prefix(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError("a path begins with /")
+    if not _PATH.fullmatch(text):
+        raise ValueError("a path is printable ASCII without space, ? and #; write others as %XX")
+    return text
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("write a host without port, as example.org or [::1], or *.example.org, or *")
+    return text
+
+
+def _host_header(text: str) -> str:
+    if not _AUTHORITY.fullmatch(text):
+        raise ValueError("write keep, origin, or a host with an optional :port")
+    return text
+
+
+def _method(text: str) -> str:
+    if not _TOKEN.fullmatch(text) or text != text.upper():
+        raise ValueError(f"a method is written in upper case, as {text.upper()}")
+    return text
+
+
+def _protocol(text: str) -> str:
+    if not all(_TOKEN.fullmatch(part) for part in text.split("/", 1)) or text != text.lower():
+        raise ValueError(f"a protocol is written in lower case, as {text.lower()}")
     return text
 
 
 def _regex(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what a later Python reads differently
+            re.compile(text)
+            re.compile(text.encode())  # paths and values are matched as octets
+    except (re.error, Warning, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression: {error}") from None
     return text
 
@@ -97,8 +156,14 @@ ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 OriginAddress = Annotated[str, AfterValidator(_origin_address)]
 Network = Annotated[str, AfterValidator(_network)]
 FieldName = Annotated[str, AfterValidator(_field_name)]
+RuleFieldName = Annotated[str, AfterValidator(_field_name), AfterValidator(_not_framing)]
+CookieName = Annotated[str, AfterValidator(_cookie_name)]
 FieldValue = Annotated[str, AfterValidator(_field_value)]
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
+Host = Annotated[str, AfterValidator(_host)]
+HostHeader = Annotated[str, AfterValidator(_host_header)]
+Method = Annotated[str, AfterValidator(_method)]
+Protocol = Annotated[str, AfterValidator(_protocol)]
 Regex = Annotated[str, AfterValidator(_regex)]
 
 
@@ -308,46 +373,24 @@ class RouteCacheSettings(Settings):
 class HeaderRules(Settings):
     """Header fields added, replaced and removed; framing and connection fields cannot be named."""
 
-    add: dict[FieldName, FieldValue] = {}
+    add: dict[RuleFieldName, FieldValue] = {}
     """Added beside what is there."""
-    set: dict[FieldName, FieldValue] = {}
+    set: dict[RuleFieldName, FieldValue] = {}
     """Replaces what is there."""
-    remove: tuple[FieldName, ...] = ()
+    remove: tuple[RuleFieldName, ...] = ()
     """Removed first."""
-
-    @model_validator(mode="after")
-    def _not_framing(self) -> Self:
-        for name in (*self.add, *self.set, *self.remove):
-            if name.lower() in _FRAMING_FIELDS:
-                raise ValueError(f"{name} belongs to the connection and is written by Lockgate")
-        return self
-
-
-_FRAMING_FIELDS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "upgrade",
-        "te",
-        "trailer",
-        "keep-alive",
-        "expect",
-        "host",
-    }
-)
 
 
 class BypassRules(Settings):
     """Requests that are passed through: neither answered from the cache nor stored nor coalesced."""
 
-    methods: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = ()
     """Methods, upper case; unsafe ones are always passed through."""
     paths: tuple[Regex, ...] = ()
     """Regular expressions searched in the path."""
     headers: dict[FieldName, Regex] = {}
     """Field name to a regular expression searched in its value."""
-    cookies: tuple[str, ...] = ()
+    cookies: tuple[CookieName, ...] = ()
     """Names of cookies whose presence bypasses."""
 
 
@@ -367,6 +410,12 @@ class RewriteSettings(Settings):
     def _pair(self) -> Self:
         if (self.pattern is None) != (self.replacement is None):
             raise ValueError("pattern and replacement go together")
+        if self.pattern is not None and self.replacement is not None:
+            try:
+                re.compile(self.pattern).sub(self.replacement, "")
+                re.compile(self.pattern.encode()).sub(self.replacement.encode(), b"")
+            except (re.error, IndexError) as error:
+                raise ValueError(f"replacement does not fit pattern: {error}") from None
         return self
 
 
@@ -375,13 +424,13 @@ class RouteSettings(Settings):
 
     origin: str
     """Name of the origin, as under `origins`."""
-    host: str = "*"
+    host: Host = "*"
     """Host to match without port: exact, `*.example.org`, or `*` for any."""
     path: PathPrefix = "/"
     """Path prefix to match, by whole segments."""
-    host_header: str = "keep"
+    host_header: HostHeader = "keep"
     """Host sent to the origin: `keep` the client's, `origin` for the address's own, or a literal."""
-    upgrades: tuple[str, ...] = ("websocket",)
+    upgrades: tuple[Protocol, ...] = ("websocket",)
     """Protocols whose Upgrade is passed through, lower case; any other is answered as if it had not been asked for."""
     max_request_body_bytes: NonNegativeInt = 0
     """Largest request body; larger ones get 413. 0 sets no limit."""
