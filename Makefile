@@ -1,0 +1,66 @@
+# Everything runs from .venv, made from a plain Debian python3 (3.11 or newer) on first use.
+
+PYTHON ?= python3
+VENV = .venv
+STAMP = $(VENV)/.installed
+RUN = $(VENV)/bin/python
+
+PORT ?= 8080
+ONCE ?=
+ARGS ?=
+SCENARIO ?= live
+USERS ?=
+TIME ?=
+WHAT ?= all
+RUNS ?= 5
+WRITE ?=
+
+.PHONY: help run test lint load bench docs clean
+
+help:
+	@echo 'make run    Lockgate on 127.0.0.1:8080 before a stub origin, and 1,000 clients at a cold key'
+	@echo '            PORT=8080; ONCE=1 ends after the table'
+	@echo 'make test   all tests; ARGS="tests/policy -x" goes to pytest'
+	@echo 'make lint   ruff and mypy --strict'
+	@echo 'make load   locust, against the stub alone and behind Lockgate; SCENARIO=live|herd|mixed'
+	@echo '            USERS=, TIME=12s'
+	@echo 'make bench  side by side with nginx and Varnish; WHAT=herd|memory|first-byte|all RUNS=5'
+	@echo '            WRITE=1 puts the tables into docs/benchmarks.md'
+	@echo 'make docs   the generated pages'
+	@echo 'make clean  remove .venv and what tools left behind'
+
+# The stamp is newer than pyproject.toml when what it names is installed.
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo 'Lockgate needs python3 3.11 or newer; $(PYTHON) is not on the PATH (PYTHON=... names another).' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Lockgate needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V`. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo '$(PYTHON) lacks the venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	@touch $@
+
+run: $(STAMP)
+	@PORT='$(PORT)' ONCE='$(ONCE)' $(RUN) -m loadtest.demo
+
+test: $(STAMP)
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+load: $(STAMP)
+	@SCENARIO='$(SCENARIO)' USERS='$(USERS)' TIME='$(TIME)' $(RUN) -m loadtest.compare
+
+bench: $(STAMP)
+	@$(RUN) -m loadtest.bench --what '$(WHAT)' --runs '$(RUNS)' $(if $(WRITE),--write)
+
+docs: $(STAMP)
+	$(RUN) -m proxy.config.docs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
