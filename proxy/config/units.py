@@ -39,7 +39,7 @@ class Unit:
             return "0"
         for suffix, factor in reversed(tuple(self.factors.items())):
             count = Fraction(number) / factor
-            if count.denominator == 1:
+            if count.denominator == 1 and suffix != "B":  # 8190 reads better than 8190B
                 return f"{count.numerator}{suffix}"
         return str(number)
 

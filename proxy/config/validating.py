@@ -58,9 +58,9 @@ def _counted_wrongly(details: ErrorDetails, node: Node) -> bool:
         return False
     match node:
         case Listing(items=items):
-            return len(items) >= details["ctx"]["min_length"]
+            return len(items) >= int(details["ctx"]["min_length"])
         case Table(entries=entries):
-            return len(entries) >= details["ctx"]["min_length"]
+            return len(entries) >= int(details["ctx"]["min_length"])
         case _:
             return False
 
