@@ -1,0 +1,197 @@
+"""The command line: `lockgate serve`, `check`, `schema`."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from proxy import __version__
+from proxy.config.explaining import explained, warnings_of
+from proxy.config.loading import DEFAULT_LISTEN, for_origin, load, with_admin
+from proxy.config.schema import schema
+from proxy.config.settings import Config
+from proxy.errors import ConfigError
+
+_EXIT_USAGE = 2
+_OPTIONS = ("--config", "--origin", "--listen", "--admin", "--log-level", "--help", "--version")
+
+_ABOUT = """\
+Lockgate stands before an HTTP origin and caches what it answers. When a crowd asks for
+something that is not there yet, one request goes to the origin and all are answered from
+it as it arrives."""
+
+_EXAMPLES = """\
+examples:
+  lockgate serve --origin http://127.0.0.1:9000     run before one origin, without a file
+  lockgate serve --config lockgate.yaml             run with a configuration
+  lockgate check lockgate.yaml                      tell what is wrong in it, or what it will do
+  lockgate schema > lockgate.schema.json            for editors that complete YAML"""
+
+_SERVE_EXAMPLES = f"""\
+examples:
+  lockgate serve --origin http://127.0.0.1:9000
+      listens on {DEFAULT_LISTEN}, health and metrics on 127.0.0.1:9901
+  lockgate serve --origin https://example.org --listen '[::]:8080' --admin off
+  lockgate serve --config config/quickstart.yaml --log-level debug
+
+SIGTERM and SIGINT drain: no new connections, running exchanges end within
+shutdown_timeout_s, then the exit status is 0."""
+
+_CHECK_EXAMPLES = """\
+examples:
+  lockgate check lockgate.yaml
+  lockgate check lockgate.yaml && systemctl reload lockgate
+
+Every error is told with file, line, column, setting, value and what is allowed.
+The exit status is 0 if the file can be used, 2 if not. Warnings do not change it."""
+
+_SCHEMA_EXAMPLES = """\
+example:
+  lockgate schema > lockgate.schema.json
+
+In an editor with the YAML language server, the first line of the configuration is then
+  # yaml-language-server: $schema=lockgate.schema.json"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Adds the nearest subcommand to the complaint about a mistyped one."""
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        choices = None if action.choices is None else [str(choice) for choice in action.choices]
+        if choices is not None and value not in choices:
+            near = difflib.get_close_matches(str(value), choices, n=1)
+            guess = f"did you mean {near[0]}?" if near else f"there are: {', '.join(choices)}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}; {guess}")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_EXIT_USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lockgate",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lockgate {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_serve(_add_command(commands, "serve", "run the proxy", _SERVE_EXAMPLES))
+    check = _add_command(commands, "check", "check a configuration and explain it", _CHECK_EXAMPLES)
+    check.add_argument("file", metavar="FILE", type=Path, help="the YAML file")
+    _add_command(commands, "schema", "print the JSON Schema of the configuration", _SCHEMA_EXAMPLES)
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[_Parser], name: str, sentence: str, examples: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=sentence,
+        description=f"{sentence[0].upper()}{sentence[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    source = serve.add_mutually_exclusive_group(required=True)
+    source.add_argument("--config", metavar="FILE", type=Path, help="the YAML file")
+    source.add_argument(
+        "--origin", metavar="URL", help="http://host[:port], https://host[:port] or unix:/path"
+    )
+    serve.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help=f"where clients connect, with --origin only (default: {DEFAULT_LISTEN})",
+    )
+    serve.add_argument("--admin", metavar="HOST:PORT|off", help="where health and metrics are served, or off")
+    serve.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least severe message that is logged to standard error (default: info)",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; `arguments` are the process's own by default. Gives the exit status."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0]))
+    try:
+        match options.command:
+            case "serve":
+                return _serve(options)
+            case "check":
+                return _print(_checked(options.file))
+            case "schema":
+                return _print([json.dumps(schema(), indent=2, ensure_ascii=False)])
+            case _:
+                return _print([parser.format_help()])
+    except ConfigError as error:
+        print(_complaint(error), file=sys.stderr)
+        return _EXIT_USAGE
+
+
+def _unknown(argument: str) -> str:
+    near = difflib.get_close_matches(argument.partition("=")[0], _OPTIONS, n=1)
+    return f"does not know {argument!r}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _complaint(error: ConfigError) -> str:
+    lines = str(error).splitlines()
+    if len(lines) == 1:
+        return f"lockgate: {lines[0]}"
+    return "\n  ".join([f"lockgate: {len(lines)} errors in the configuration:", *lines])
+
+
+def _print(lines: Iterable[str]) -> int:
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        # The reader (`| head`) has enough; what is still buffered must not be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = _configuration(options)
+    logging.basicConfig(
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    # Here, so that `check` and `schema` need neither sockets nor the event loop's library.
+    from proxy.server.run import serve
+
+    return serve(config)
+
+
+def _configuration(options: argparse.Namespace) -> Config:
+    if options.origin is not None:
+        config = for_origin(options.origin, options.listen)
+    elif options.config is None:
+        raise ConfigError("serve needs --origin URL, or --config FILE; `lockgate serve --help` has examples")
+    elif options.listen is not None:
+        raise ConfigError("--listen goes with --origin; with --config, write it under `listen` in the file")
+    else:
+        config = load(options.config, environ=os.environ)
+    return config if options.admin is None else with_admin(config, options.admin)
+
+
+def _checked(file: Path) -> list[str]:
+    config = load(file, environ=os.environ)
+    warnings = (f"warning: {warning}" for warning in warnings_of(config))
+    return [f"{file}: OK", *explained(config), *warnings]
