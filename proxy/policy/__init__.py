@@ -1,0 +1,1 @@
+"""The rules of HTTP caching and forwarding as pure functions of values and `now`."""

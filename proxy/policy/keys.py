@@ -1,0 +1,80 @@
+"""Cache keys and variants: which stored response answers which request (RFC 9111 §2, §4, §4.1)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from proxy.config.settings import CookieRule, RouteSettings
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.policy.authority import normal_authority
+from proxy.policy.rewriting import forward_target
+
+CacheKey = bytes
+Variant = tuple[bytes | None, ...]
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LIST_SPACE = re.compile(rb"[ \t]*([,;])[ \t]*")
+_CASELESS_LISTS = frozenset({b"accept-encoding", b"accept-language"})
+"""Lists whose members are case-insensitive and take spaces around commas and semicolons (RFC 9110 §12.5)."""
+
+
+def cache_key(route_name: str, request: RequestHead, *, route: RouteSettings) -> CacheKey:
+    """What names the response to a GET of this target by this route; HEAD shares it.
+
+    Scheme, authority as it is forwarded, target as it is forwarded, route, and the Cookie lines where
+    they belong to the key: each as a netstring, so that no octets in one part pass for a part of their
+    own. The route is in it, since two routes may send one target to different origins or rewrite it.
+    """
+    key = b"%b%b%b%b" % (
+        _netstring(request.scheme.encode()),
+        _netstring(normal_authority(request.authority, scheme=request.scheme)),
+        _netstring(forward_target(request, route=route)),
+        _route_part(route_name, route.host, route.path),
+    )
+    if route.cookies is not CookieRule.KEY:
+        return key
+    return key + b"".join(_netstring(line) for line in request.fields.get_all(b"cookie"))
+
+
+def _netstring(part: bytes) -> bytes:
+    return b"%d:%b," % (len(part), part)
+
+
+@lru_cache(maxsize=4096)
+def _route_part(name: str, host: str, path: str) -> bytes:
+    return _netstring(b"".join(_netstring(part.encode()) for part in (name, host.lower(), path)))
+
+
+def vary_names(response: ResponseHead) -> tuple[bytes, ...] | None:
+    """The request fields that the response varies on: lower case, sorted, each once.
+
+    Empty if there are none; None for `*`, and for what cannot be read, which then matches nothing.
+
+    Source: RFC 9110 §12.5.5, RFC 9111 §4.1.
+    """
+    if b"vary" not in response.fields:
+        return ()
+    names = {name.lower() for name in response.fields.members(b"vary")}
+    if b"*" in names or not all(_TOKEN.fullmatch(name) for name in names):
+        return None
+    return tuple(sorted(names))
+
+
+def variant_of(names: tuple[bytes, ...], request: RequestHead) -> Variant:
+    """The request's values of the fields that a response varies on; None for an absent one.
+
+    Normalised only as RFC 9111 §4.1 allows: lines are joined, space around them goes, and where the
+    field's own rules make case and inner space meaningless, these go too.
+    """
+    return tuple(_normal_value(name, request) for name in names)
+
+
+def _normal_value(name: bytes, request: RequestHead) -> bytes | None:
+    lines = request.fields.get_all(name)
+    if not lines:
+        return None
+    value = b", ".join(line.strip(b" \t") for line in lines)
+    if name in _CASELESS_LISTS:
+        value = _LIST_SPACE.sub(rb"\1", value.lower())
+    return value

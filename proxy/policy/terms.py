@@ -1,0 +1,63 @@
+"""Under which terms a stored response may be used: decided once, when it comes.
+
+An entry keeps its terms, so that a hit parses no header field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config.settings import RouteCacheSettings
+from proxy.http.messages import ResponseHead
+from proxy.policy.cache_control import ResponseDirectives
+from proxy.policy.freshness import LifetimeSource, freshness_lifetime
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a response is fresh, how far past that it may be served, and to whom.
+
+    All three windows past freshness are 0 where the response forbids stale (RFC 9111 §4.2.4):
+    `grace_s` while a revalidation runs behind it, `stale_if_error_s` when the origin fails, `max_stale_s`
+    when the client itself asks for stale. `always_revalidate` is `no-cache`: never used unless validated.
+    `with_authorization` says that requests with Authorization may share it (§3.5).
+    """
+
+    lifetime_s: float
+    source: LifetimeSource
+    grace_s: float = 0.0
+    stale_if_error_s: float = 0.0
+    max_stale_s: float = 0.0
+    always_revalidate: bool = False
+    with_authorization: bool = False
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the lifetime was given, not guessed."""
+        return self.source.explicit
+
+
+def terms_of(response: ResponseHead, *, cache: RouteCacheSettings, now: float) -> Terms:
+    """The terms of a response that came at `now`; whether it may be shared is asked of `sharing.judge`."""
+    return terms_from(response, ResponseDirectives.parse(response.fields), cache=cache, now=now)
+
+
+def terms_from(
+    response: ResponseHead, directives: ResponseDirectives, *, cache: RouteCacheSettings, now: float
+) -> Terms:
+    """The same, for callers that have parsed the directives."""
+    lifetime = freshness_lifetime(response, directives, cache=cache, now=now)
+    cap_s = 0.0 if directives.forbids_stale else cache.max_stale_s
+    return Terms(
+        lifetime_s=lifetime.seconds,
+        source=lifetime.source,
+        grace_s=_window(directives.stale_while_revalidate, cache.grace_s, cap_s),
+        stale_if_error_s=_window(directives.stale_if_error, cache.stale_if_error_s, cap_s),
+        max_stale_s=cap_s,
+        always_revalidate=directives.no_cache,
+        with_authorization=directives.public or directives.must_revalidate or directives.s_maxage is not None,
+    )
+
+
+def _window(said: int | None, configured: float, cap_s: float) -> float:
+    return min(configured if said is None else said, cap_s)
