@@ -1,0 +1,252 @@
+"""The fields of the forward request and of the response: what goes on, what stays, what we add.
+
+Everything is taken away before anything is added, so that no peer can take away what we add. Names with
+underscores are passed on, but where fields are dropped `_` counts as `-`: origins behind CGI or WSGI
+cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from proxy.config.settings import CookieRule, HeaderRules, RouteSettings, SetCookieRule
+from proxy.errors import OriginProtocolError
+from proxy.http.dates import format_http_date
+from proxy.http.fields import Fields, Pair
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.policy.authority import normal_authority
+from proxy.policy.cache_control import without_directives
+from proxy.policy.hop_by_hop import end_to_end
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_CLIENT_CLAIMS = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip"})
+"""What origins believe about the client; from strangers they are claims, and dropped with `X-Forwarded-*`."""
+
+_OTHER_TARGETS = frozenset(
+    {b"x-original-url", b"x-rewrite-url", b"x-http-method", b"x-http-method-override", b"x-method-override"}
+)
+"""They make some origins answer for another target or method than the one in the cache key."""
+
+_NEVER_COPIED = frozenset({b"host", b"expect"})
+"""Host is written anew, Expect by the adapter."""
+
+_LEADERS_OWN = _OTHER_TARGETS | {
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"if-range",
+    b"range",
+}
+"""What a flight does not carry of its leader: the others did not ask for it (DESIGN.md, D3)."""
+
+_LEADERS_OWN_DIRECTIVES = frozenset({b"max-stale", b"only-if-cached", b"stale-if-error"})
+"""A tier behind us would answer with less than the others asked for. A departure: RFC 9111 §5.2 passes
+cache directives on, whatever they say."""
+
+MAX_LOOPS = 8
+"""Lockgates that a request may have passed: several tiers are meant, this many are a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress:
+    """Who sent the request, as the listener saw it.
+
+    `ip` is None on a Unix socket. `scheme` is the listener's, `http` or `https`. `trusted` says that the
+    peer is one of the listener's `trusted_proxies`: what it says about its own client is believed.
+    """
+
+    ip: str | None
+    scheme: str
+    trusted: bool = False
+
+
+def forward_fields(
+    request: RequestHead,
+    *,
+    route: RouteSettings,
+    client: ClientAddress,
+    via_name: str,
+    leader_of_flight: bool,
+    revalidate: tuple[Pair, ...] = (),
+) -> Fields:
+    """The fields of the forward request, Host first, without framing and connection fields.
+
+    A Host of `b""` means the authority of the address that is asked: the adapter, which chooses the
+    address, fills it in. `revalidate` are the conditions of a revalidation, see `conditional`.
+
+    Raises: OriginProtocolError if a field cannot be written.
+    """
+    host = (b"Host", forward_host(request, route=route))
+    kept = _kept_of_request(request, route, client, leader_of_flight)
+    added = (*_client_fields(request, kept, client), *revalidate, _via(request.minor_version, via_name))
+    fields = apply_rules(Fields((host, *kept, *added)), route.request_headers)  # rules cannot name Host
+    assert_safe(fields)
+    return fields
+
+
+def forward_host(request: RequestHead, *, route: RouteSettings) -> bytes:
+    """The Host that the origin gets; `b""` for the address's own authority.
+
+    A kept one is written as it stands in the cache key: an origin that echoes it then echoes nothing that
+    the key does not tell apart.
+    """
+    if route.host_header == "keep":
+        return normal_authority(request.authority, scheme=request.scheme)
+    return b"" if route.host_header == "origin" else route.host_header.encode()
+
+
+def _kept_of_request(
+    request: RequestHead, route: RouteSettings, client: ClientAddress, leader_of_flight: bool
+) -> list[Pair]:
+    dropped = _dropped_of_request(request, route, leader_of_flight)
+    kept = []
+    for name, value in end_to_end(request.fields):
+        canonical = name.lower().replace(b"_", b"-")
+        if canonical in dropped or (not client.trusted and _is_claim(canonical)):
+            continue
+        if canonical == b"cache-control" and leader_of_flight:
+            value = without_directives(value, _LEADERS_OWN_DIRECTIVES)
+            if not value:
+                continue
+        elif canonical == b"max-forwards" and request.method in _COUNTING_METHODS:
+            value = _decremented(value)
+        kept.append((name, value))
+    return kept
+
+
+def _dropped_of_request(
+    request: RequestHead, route: RouteSettings, leader_of_flight: bool
+) -> frozenset[bytes]:
+    dropped = _NEVER_COPIED
+    if leader_of_flight:
+        dropped |= _LEADERS_OWN
+    elif route.cache.enabled and request.method in ("GET", "HEAD"):
+        dropped |= _OTHER_TARGETS  # its answer may be stored, although nobody else waits for it
+    if route.cookies is CookieRule.STRIP:
+        dropped |= {b"cookie"}
+    return dropped
+
+
+def _is_claim(canonical: bytes) -> bool:
+    return canonical in _CLIENT_CLAIMS or canonical.startswith(b"x-forwarded-")
+
+
+def _client_fields(request: RequestHead, kept: list[Pair], client: ClientAddress) -> list[Pair]:
+    """What we say about the client, after what a trusted proxy has said.
+
+    Lines of a list field are added, never merged (RFC 9110 §5.3); of the two single-valued ones the
+    first to say it, nearest to the client, is right.
+    """
+    host = normal_authority(request.authority, scheme=request.scheme)
+    said = {name.lower() for name, _ in kept} if client.trusted else set()
+    added: list[Pair] = []
+    if client.ip is not None:
+        added.append((b"X-Forwarded-For", client.ip.encode()))
+    if host and b"x-forwarded-host" not in said:
+        added.append((b"X-Forwarded-Host", host))
+    if b"x-forwarded-proto" not in said:
+        added.append((b"X-Forwarded-Proto", client.scheme.encode()))
+    added.append((b"Forwarded", _forwarded_element(client, host)))
+    return added
+
+
+def _forwarded_element(client: ClientAddress, host: bytes) -> bytes:
+    """One element of Forwarded (RFC 7239 §4, §6)."""
+    element = b"for=%b" % _node(client.ip)
+    if host:
+        element += b";host=%b" % _token_or_quoted(host)
+    return element + b";proto=%b" % client.scheme.encode()
+
+
+def _node(ip: str | None) -> bytes:
+    if ip is None:
+        return b"unknown"
+    address = ip.partition("%")[0]  # a zone means nothing elsewhere
+    try:
+        is_ipv6 = ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return b"unknown"
+    return b'"[%b]"' % address.encode() if is_ipv6 else address.encode()
+
+
+def _token_or_quoted(value: bytes) -> bytes:
+    if _TOKEN.fullmatch(value):
+        return value
+    return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _via(minor_version: int, via_name: str) -> Pair:
+    return (b"Via", b"1.%d %b" % (minor_version, via_name.encode()))
+
+
+def response_fields(
+    response: ResponseHead, *, route: RouteSettings, via_name: str, received_at: float | None = None
+) -> Fields:
+    """The fields of an answer on its way to the client, 1xx ones too, without framing and connection fields.
+
+    `received_at` fills in a Date that the origin left out (RFC 9110 §6.6.1 asks for it). Set-Cookie goes
+    where the route strips it, but on routes that do not cache there is nothing to share and it stays.
+
+    Raises: OriginProtocolError if a field cannot be written.
+    """
+    fields = end_to_end(response.fields)
+    if route.set_cookie is SetCookieRule.STRIP and route.cache.enabled:
+        fields = fields.without((b"set-cookie",))
+    if received_at is not None and response.status >= 200 and b"date" not in fields:
+        fields = fields.with_added((b"Date", format_http_date(received_at)))
+    fields = fields.with_added(_via(response.minor_version, via_name))
+    fields = apply_rules(fields, route.response_headers)
+    assert_safe(fields)
+    return fields
+
+
+def apply_rules(fields: Fields, rules: HeaderRules) -> Fields:
+    """The fields after a route's rules: remove, then set, then add."""
+    replaced = [name.lower().encode() for name in (*rules.remove, *rules.set)]
+    if replaced:
+        fields = fields.without(replaced)
+    added = (*rules.set.items(), *rules.add.items())
+    if added:
+        fields = fields.with_added(*((name.encode(), value.encode()) for name, value in added))
+    return fields
+
+
+def assert_safe(fields: Fields) -> None:
+    """See that no name and no value can end its line: the last check before fields are written.
+
+    Raises: OriginProtocolError; on either leg, since such a field got past a parser that must not let it.
+    """
+    for name, value in fields:
+        if not _TOKEN.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
+            raise OriginProtocolError(f"the field {name[:64]!r} cannot be written: {value[:64]!r}")
+
+
+def loops(request: RequestHead, via_name: str) -> bool:
+    """Whether the request came by here so often that it goes in a circle (RFC 9110 §7.6.3)."""
+    ours = via_name.lower().encode()
+    received_by = (member.split(maxsplit=2)[1:2] for member in request.fields.members(b"via"))
+    return (
+        sum(by == [ours] for by in ([part.lower() for part in parts] for parts in received_by)) >= MAX_LOOPS
+    )
+
+
+_COUNTING_METHODS = frozenset({"TRACE", "OPTIONS"})
+
+
+def ends_here(request: RequestHead) -> bool:
+    """Whether Max-Forwards makes us the final recipient: then it is not forwarded (RFC 9110 §7.6.2)."""
+    value = request.fields.get(b"max-forwards")
+    return request.method in _COUNTING_METHODS and value is not None and _count(value) == 0
+
+
+def _count(value: bytes) -> int | None:
+    return int(value) if value.isdigit() and len(value) <= 9 else None
+
+
+def _decremented(value: bytes) -> bytes:
+    count = _count(value)
+    return b"%d" % (count - 1) if count else value
