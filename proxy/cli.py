@@ -105,7 +105,7 @@ def _add_command(
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
-    source = serve.add_mutually_exclusive_group(required=True)
+    source = serve.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", type=Path, help="the YAML file")
     source.add_argument(
         "--origin", metavar="URL", help="http://host[:port], https://host[:port] or unix:/path"

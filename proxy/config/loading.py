@@ -90,7 +90,9 @@ def _text_of(path: Path) -> str:
         raise ConfigError(f"{path}: is a directory; name the YAML file in it") from None
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a null byte in the name
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     if len(octets) > MAX_FILE_BYTES:
         raise ConfigError(f"{path}: is larger than {MAX_FILE_BYTES >> 10} KiB, the most that is read")

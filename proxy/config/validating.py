@@ -116,6 +116,10 @@ def _unknown(name: str, found: _Found) -> str:
 def _advice(details: ErrorDetails, found: _Found) -> str:
     unit = unit_of(str(found.name)) if isinstance(found.section, Section) else None
     is_number = details["type"].startswith(("int_", "float_"))
+    if details["type"] in _BOUNDS:
+        words, bound = _BOUNDS[details["type"]]
+        limit = _context(details)[bound]
+        return f"must be {words} {unit.format(limit) if unit else limit}"
     if unit is not None and is_number and isinstance(found.node, Scalar):
         return unit.advice(str(found.node.value))
     if details["type"] in {"enum", "literal_error"} and isinstance(found.node, Scalar):
@@ -143,6 +147,14 @@ def _allowed(details: ErrorDetails) -> str:
 _WHOLE = "write a whole number, in decimal digits, without quotes and leading zeros"
 _TEXT = "write text; in quotes, if it looks like a number, true, false or null"
 
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+"""Words, and where pydantic gives the bound, by its kind of error."""
+
 _ALLOWED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "value_error": lambda context: str(context["error"]),
     "bool_type": lambda _: "write true or false, without quotes",
@@ -154,10 +166,6 @@ _ALLOWED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "float_parsing": lambda _: "write a number, without quotes",
     "string_type": lambda _: _TEXT,
     "path_type": lambda _: _TEXT,
-    "greater_than": lambda context: f"must be above {context['gt']:g}",
-    "greater_than_equal": lambda context: f"must be at least {context['ge']:g}",
-    "less_than": lambda context: f"must be below {context['lt']:g}",
-    "less_than_equal": lambda context: f"must be at most {context['le']:g}",
     "too_short": lambda context: f"needs at least {context['min_length']}",
     "tuple_type": lambda _: "write a list: [one, two], or a line with `- ` for each",
     "dict_type": lambda _: "write a mapping: lines of `name: value` below it",

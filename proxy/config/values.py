@@ -108,13 +108,17 @@ def _host_header(text: str) -> str:
 
 
 def _method(text: str) -> str:
-    if not _TOKEN.fullmatch(text) or text != text.upper():
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("a method is a single word, as GET")
+    if text != text.upper():
         raise ValueError(f"a method is written in upper case, as {text.upper()}")
     return text
 
 
 def _protocol(text: str) -> str:
-    if not all(_TOKEN.fullmatch(part) for part in text.split("/", 1)) or text != text.lower():
+    if not all(_TOKEN.fullmatch(part) for part in text.split("/", 1)):
+        raise ValueError("a protocol is a name with an optional /version, as websocket")
+    if text != text.lower():
         raise ValueError(f"a protocol is written in lower case, as {text.lower()}")
     return text
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from proxy.config.settings import Config, OriginSettings, RewriteSettings, RouteSettings
+from proxy.config.shape import sections_of, settings_of
+
+APP = OriginSettings(addresses=("http://127.0.0.1:9000",))
+
+
+def test_every_setting_has_a_sentence() -> None:
+    for path, model in sections_of(Config):
+        assert model.__doc__, path
+        for name, field in model.model_fields.items():
+            assert field.description, f"{path}.{name}"
+            assert field.description.endswith("."), f"{path}.{name}"
+
+
+def test_every_setting_that_counts_seconds_or_bytes_says_so_in_its_name() -> None:
+    for path, model in sections_of(Config):
+        for name in settings_of(model):
+            told = name.endswith(("_s", "_bytes"))
+            assert told or "timeout" not in name or name == "on_wait_timeout", f"{path}.{name}"
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = Config(origins={"app": APP}, routes=(RouteSettings(origin="app"),))
+    with pytest.raises(ValidationError, match="frozen"):
+        config.event_loop = "asyncio"  # type: ignore[misc]
+
+
+def test_a_configuration_made_in_code_is_held_to_the_same_rules() -> None:
+    with pytest.raises(
+        ValidationError, match=r"routes\[0\].origin is 'ap', which is not under origins \(app\)"
+    ):
+        Config(origins={"app": APP}, routes=(RouteSettings(origin="ap"),))
+    with pytest.raises(ValidationError, match=r"routes\[1\] and routes\[0\] both match host '\*', path '/'"):
+        Config(origins={"app": APP}, routes=(RouteSettings(origin="app"),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "said"),
+    [
+        ("/a", None, "go together"),
+        (None, "/a", "go together"),
+        ("/a", r"/\1", "replacement does not fit pattern: invalid group reference 1"),
+        ("/a", r"/\g<x>", "replacement does not fit pattern: unknown group name 'x'"),
+    ],
+)
+def test_a_replacement_fits_its_pattern(pattern: str | None, replacement: str | None, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RewriteSettings(pattern=pattern, replacement=replacement)
+
+
+def test_a_number_without_end_is_no_duration() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        Config(origins={"app": APP}, routes=(RouteSettings(origin="app"),), shutdown_timeout_s=float("inf"))
