@@ -1,0 +1,1 @@
+"""Settings, and how a file becomes them; a reader starts at `settings`, then `loading`."""
