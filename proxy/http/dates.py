@@ -45,9 +45,9 @@ def parse_http_date(value: bytes, *, now: float = 0.0) -> float | None:
     """
     if len(value) > _LONGEST:
         return None
-    match = _IMF_FIXDATE.fullmatch(value)
-    if match is not None:
-        return _seconds(match, int(match["year"]), _SHORT_DAYS)
+    at = _of_imf_fixdate(value)
+    if at is not None:
+        return at
     match = _RFC850.fullmatch(value)
     if match is not None:
         return _seconds_of_short_year(match, now)
@@ -55,6 +55,12 @@ def parse_http_date(value: bytes, *, now: float = 0.0) -> float | None:
     if match is not None:
         return _seconds(match, int(match["year"]), _SHORT_DAYS)
     return None
+
+
+@lru_cache(maxsize=256)  # the Dates of a second are alike, and so are the Last-Modifieds of a hot object
+def _of_imf_fixdate(value: bytes) -> float | None:
+    match = _IMF_FIXDATE.fullmatch(value)
+    return None if match is None else _seconds(match, int(match["year"]), _SHORT_DAYS)
 
 
 def _seconds_of_short_year(match: re.Match[bytes], now: float) -> float | None:

@@ -7,9 +7,9 @@ cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from proxy.config.settings import CookieRule, HeaderRules, RouteSettings, SetCookieRule
 from proxy.errors import OriginProtocolError
@@ -20,6 +20,7 @@ from proxy.policy.authority import normal_authority
 from proxy.policy.cache_control import without_directives
 from proxy.policy.hop_by_hop import end_to_end
 
+_UNSAFE = re.compile(rb"[\r\n\0]")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _CLIENT_CLAIMS = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip"})
@@ -121,14 +122,19 @@ def _kept_of_request(
 def _dropped_of_request(
     request: RequestHead, route: RouteSettings, leader_of_flight: bool
 ) -> frozenset[bytes]:
+    # an answer to GET or HEAD may be stored, although nobody else waits for it
+    may_be_stored = route.cache.enabled and request.method in ("GET", "HEAD")
+    return _dropped(leader_of_flight, may_be_stored, route.cookies is CookieRule.STRIP)
+
+
+@cache
+def _dropped(leader_of_flight: bool, may_be_stored: bool, strips_cookies: bool) -> frozenset[bytes]:
     dropped = _NEVER_COPIED
     if leader_of_flight:
         dropped |= _LEADERS_OWN
-    elif route.cache.enabled and request.method in ("GET", "HEAD"):
-        dropped |= _OTHER_TARGETS  # its answer may be stored, although nobody else waits for it
-    if route.cookies is CookieRule.STRIP:
-        dropped |= {b"cookie"}
-    return dropped
+    if may_be_stored:
+        dropped |= _OTHER_TARGETS
+    return dropped | {b"cookie"} if strips_cookies else dropped
 
 
 def _is_claim(canonical: bytes) -> bool:
@@ -165,12 +171,8 @@ def _forwarded_element(client: ClientAddress, host: bytes) -> bytes:
 def _node(ip: str | None) -> bytes:
     if ip is None:
         return b"unknown"
-    address = ip.partition("%")[0]  # a zone means nothing elsewhere
-    try:
-        is_ipv6 = ipaddress.ip_address(address).version == 6
-    except ValueError:
-        return b"unknown"
-    return b'"[%b]"' % address.encode() if is_ipv6 else address.encode()
+    address = ip.partition("%")[0].encode()  # a zone means nothing elsewhere
+    return b'"[%b]"' % address if b":" in address else address
 
 
 def _token_or_quoted(value: bytes) -> bytes:
@@ -220,9 +222,12 @@ def assert_safe(fields: Fields) -> None:
 
     Raises: OriginProtocolError; on either leg, since such a field got past a parser that must not let it.
     """
-    for name, value in fields:
-        if not _TOKEN.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
-            raise OriginProtocolError(f"the field {name[:64]!r} cannot be written: {value[:64]!r}")
+    if not _UNSAFE.search(b"".join([value for _, value in fields])) and all(
+        map(_TOKEN.fullmatch, [name for name, _ in fields])
+    ):
+        return
+    name, value = next(pair for pair in fields if not _TOKEN.fullmatch(pair[0]) or _UNSAFE.search(pair[1]))
+    raise OriginProtocolError(f"the field {name[:64]!r} cannot be written: {value[:64]!r}")
 
 
 def loops(request: RequestHead, via_name: str) -> bool:
