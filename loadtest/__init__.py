@@ -1,0 +1,1 @@
+"""Load: a demonstration, locust users, and the benchmark beside nginx and Varnish."""
