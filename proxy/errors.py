@@ -62,6 +62,12 @@ class VersionNotSupported(ClientError):
     status = 505
 
 
+class ExpectationFailed(ClientError):
+    """An `Expect` other than 100-continue (RFC 9110 §15.5.18)."""
+
+    status = 417
+
+
 class ClientGone(ProxyError):
     """The client closed its connection; nobody is left to be answered."""
 
@@ -74,11 +80,23 @@ class RouteNotFound(ProxyError):
     status = 404
 
 
+class LoopDetected(ProxyError):
+    """The request came by here too often: an origin's address points back at us (RFC 5842 §7.2)."""
+
+    status = 508
+
+
 class RefusedError(ProxyError):
     """We refuse for lack of room; the client may come again."""
 
     status = 503
     retryable = True
+
+
+class NotStored(ProxyError):
+    """The client said `only-if-cached` and nothing stored may answer it (RFC 9111 §5.2.1.7)."""
+
+    status = 504
 
 
 class OriginError(ProxyError):
@@ -112,3 +130,17 @@ class OriginProtocolError(OriginError):
 
 class OriginBodyCut(OriginError):
     """The origin's body ended before its declared end, or broke its framing."""
+
+
+class FlightFailed(OriginError):
+    """The forward request that this exchange waited for failed; the fact is told, not the leader's answer."""
+
+    status = 503
+    retryable = True
+
+
+class WaitTimedOut(OriginError):
+    """A waiter's deadline passed before the head of the answer came (`coalesce.wait_timeout_s`)."""
+
+    status = 504
+    retryable = True

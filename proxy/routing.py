@@ -1,4 +1,4 @@
-"""Which route a request takes, and whether the route passes it through.
+"""Which route a request takes.
 
 Among the routes whose host and path both match, the most specific wins: an exact host before
 `*.suffix` (the longest suffix first) before `*`, then the longest path prefix. A host for which no path
@@ -16,72 +16,10 @@ matches falls through to the next wider one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
-from proxy.config.settings import BypassRules, RouteSettings
-from proxy.http.fields import Fields
-from proxy.http.messages import RequestHead
-
-
-class BypassReason(StrEnum):
-    """Which kind of rule passes a request through."""
-
-    METHOD = "method"
-    PATH = "path"
-    HEADER = "header"
-    COOKIE = "cookie"
-
-
-class Bypass:
-    """A route's bypass rules, compiled."""
-
-    __slots__ = ("_cookies", "_fields", "_methods", "_paths")
-
-    def __init__(self, rules: BypassRules) -> None:
-        self._methods = frozenset(rules.methods)
-        self._paths = tuple(re.compile(pattern.encode()) for pattern in rules.paths)
-        self._fields = tuple(
-            (name.lower().encode(), re.compile(pattern.encode())) for name, pattern in rules.headers.items()
-        )
-        self._cookies = frozenset(name.encode() for name in rules.cookies)
-
-    def __repr__(self) -> str:
-        return (
-            f"Bypass({len(self._methods)} methods, {len(self._paths)} paths, "
-            f"{len(self._fields)} fields, {len(self._cookies)} cookies)"
-        )
-
-    def reason(self, request: RequestHead) -> BypassReason | None:
-        """Why the request is passed through: not from the cache, not stored, not coalesced.
-
-        None if no rule says so.
-        """
-        if request.method in self._methods:
-            return BypassReason.METHOD
-        if self._paths and any(pattern.search(request.path) for pattern in self._paths):
-            return BypassReason.PATH
-        if self._fields and self._matches_a_field(request.fields):
-            return BypassReason.HEADER
-        if self._cookies and not self._cookies.isdisjoint(_cookie_names(request.fields)):
-            return BypassReason.COOKIE
-        return None
-
-    def _matches_a_field(self, fields: Fields) -> bool:
-        return any(
-            pattern.search(value) is not None
-            for name, pattern in self._fields
-            if (value := fields.get(name)) is not None
-        )
-
-
-def _cookie_names(fields: Fields) -> Iterable[bytes]:
-    """The names in every Cookie line, RFC 6265 §5.4."""
-    for line in fields.get_all(b"cookie"):
-        for pair in line.split(b";"):
-            yield pair.partition(b"=")[0].strip(b" \t")
+from proxy.config.settings import RouteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +29,6 @@ class Route:
     index: int
     name: str
     settings: RouteSettings
-    bypass: Bypass
 
 
 class Router:
@@ -104,8 +41,7 @@ class Router:
 
     def __init__(self, routes: Iterable[RouteSettings]) -> None:
         self.routes = tuple(
-            Route(index, route_name(settings), settings, Bypass(settings.bypass))
-            for index, settings in enumerate(routes)
+            Route(index, route_name(settings), settings) for index, settings in enumerate(routes)
         )
         self.in_match_order = tuple(sorted(self.routes, key=_specificity))
         self._exact: dict[bytes, list[tuple[bytes, Route]]] = {}

@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.settings import BypassRules, RouteSettings
-from proxy.http.fields import Fields
-from proxy.http.messages import RequestHead
-from proxy.routing import Bypass, BypassReason, Router, host_of
+from proxy.config.settings import RouteSettings
+from proxy.routing import Router, host_of
 
 
 def router(*places: str) -> Router:
@@ -138,63 +136,3 @@ def test_the_choice_is_the_first_in_match_order_that_matches(
 
     expected = next((route for route in found.in_match_order if matches(route.settings)), None)
     assert found.match(authority, path) is expected
-
-
-RULES = Bypass(
-    BypassRules(
-        methods=("REPORT",),
-        paths=(r"^/private(/|$)", r"\.php$"),
-        headers={"X-Debug": "", "Accept": "event-stream"},
-        cookies=("session",),
-    )
-)
-
-
-@pytest.mark.parametrize(
-    ("request_head", "expected"),
-    [
-        pytest.param(RequestHead("GET", b"/", Fields()), None, id="no-rule"),
-        pytest.param(RequestHead("REPORT", b"/", Fields()), BypassReason.METHOD, id="method"),
-        pytest.param(RequestHead("GET", b"/private", Fields()), BypassReason.PATH, id="path"),
-        pytest.param(RequestHead("GET", b"/x.php?a=b", Fields()), BypassReason.PATH, id="path-without-query"),
-        pytest.param(RequestHead("GET", b"/x?/private", Fields()), None, id="query-is-not-searched"),
-        pytest.param(
-            RequestHead("GET", b"/\xff.php", Fields()), BypassReason.PATH, id="path-that-is-no-text"
-        ),
-        pytest.param(
-            RequestHead("GET", b"/", Fields([(b"x-debug", b"")])),
-            BypassReason.HEADER,
-            id="presence-of-a-field",
-        ),
-        pytest.param(
-            RequestHead("GET", b"/", Fields([(b"Accept", b"text/html"), (b"accept", b"text/event-stream")])),
-            BypassReason.HEADER,
-            id="value-in-a-second-line",
-        ),
-        pytest.param(RequestHead("GET", b"/", Fields([(b"accept", b"text/html")])), None, id="another-value"),
-        pytest.param(
-            RequestHead("GET", b"/", Fields([(b"cookie", b"a=b; session=x")])),
-            BypassReason.COOKIE,
-            id="cookie",
-        ),
-        pytest.param(
-            RequestHead("GET", b"/", Fields([(b"cookie", b"a=b"), (b"Cookie", b"session")])),
-            BypassReason.COOKIE,
-            id="cookie-without-value-in-a-second-line",
-        ),
-        pytest.param(
-            RequestHead("GET", b"/", Fields([(b"cookie", b"a=session; sessions=1; Session=2")])),
-            None,
-            id="cookie-names-are-whole-and-keep-case",
-        ),
-    ],
-)
-def test_a_request_that_a_rule_names_is_passed_through(
-    request_head: RequestHead, expected: BypassReason | None
-) -> None:
-    assert RULES.reason(request_head) is expected
-
-
-def test_without_rules_nothing_is_passed_through() -> None:
-    head = RequestHead("GET", b"/", Fields([(b"cookie", b"a=b"), (b"x-debug", b"1")]))
-    assert Bypass(BypassRules()).reason(head) is None

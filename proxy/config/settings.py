@@ -390,6 +390,8 @@ class Config(Settings):
     """Settings of a route, merged below each route's own; any key of a route but `origin`, `host` and `path`."""
     routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
     """Which requests go where, and under which policy."""
+    shutdown_delay_s: NonNegativeFloat = 0.0
+    """From SIGTERM on `/healthz` fails for this long before the listeners close, so that a balancer stops sending first."""
     shutdown_timeout_s: NonNegativeFloat = 30.0
     """SIGTERM and SIGINT let running exchanges end within this time."""
     event_loop: Literal["uvloop", "asyncio"] = "uvloop"

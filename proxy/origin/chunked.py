@@ -40,7 +40,8 @@ class ChunkedReader:
     # Called by the parser.
 
     def on_body(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        if not self.finished:  # else it is the body of an answer that nobody asked for
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         self.finished = True

@@ -1,0 +1,288 @@
+"""The body that a flight and its readers share.
+
+Theory of operation. One writer (the fill) appends pieces; any number of readers hold a position each and
+take what is there, at their own pace. A piece is one `bytes` object however many readers write it to
+their sockets, so the memory is one body and a small object per reader.
+
+Two regimes, one way from the first to the second:
+
+    keeping   every piece is kept: the body will be stored. Readers never slow the writer.
+    passing   the body is too large to store, or not for storing: pieces that every reader has taken are
+              dropped. The writer is paced by the *fastest* reader (`wait_room`), so that one client's
+              download costs a window, not a body; a reader that falls a whole window behind the
+              fastest is cut off, so that the slow never slow the others.
+
+An ended body never changes again; the cache keeps the same object, and a hit is one more reader.
+Rejected: a queue per reader (memory grows with readers × lag), and pacing by the slowest (one stalled
+phone would stop the herd).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from proxy.errors import ProxyError
+
+READ_AHEAD_BYTES = 512 * 1024
+"""In the passing regime the writer may be this far ahead of the fastest reader: enough to keep a fast
+client busy while the next piece is on its way, and small beside a window."""
+
+
+class ReaderLagged(ProxyError):
+    """This reader fell a whole window behind the fastest one and its bytes are gone."""
+
+
+class BodyReader:
+    """One reader's place in a body: the octets from `first` up to and including `last` (None: to the end)."""
+
+    __slots__ = ("_body", "_end", "_index", "_skip", "lagged", "position")
+
+    def __init__(self, body: SharedBody, first: int, last: int | None) -> None:
+        self._body = body
+        self._end = None if last is None else last + 1
+        self.position = first
+        self._index = 0  # number of the next piece, counted from the first piece ever
+        self._skip = first  # octets before `first`, still to be passed over
+        self.lagged = False
+
+    def __repr__(self) -> str:
+        return f"<BodyReader at {self.position} of {self._body!r}>"
+
+    def narrow(self, first: int, last: int) -> None:
+        """Read only the octets from `first` up to and including `last`. Before the first read."""
+        assert self.position == self._index == 0, f"{self!r} has begun to read"
+        self.position = self._skip = first
+        self._end = last + 1
+
+    def read_nowait(self) -> bytes | None:
+        """The next piece if there is one, `b""` at the end, None if it has not come yet.
+
+        Raises: ReaderLagged, and what the body failed with, once all that came before is taken.
+        """
+        body = self._body
+        if self.lagged:
+            raise ReaderLagged("the client fell too far behind the other readers of a body too large to keep")
+        if self._end is not None and self.position >= self._end:
+            return b""
+        while True:
+            piece = body._piece(self._index)
+            if piece is None:
+                if body.error is not None:
+                    raise body.error
+                return b"" if body.ended else None
+            self._index += 1
+            if self._skip >= len(piece):
+                self._skip -= len(piece)
+                continue
+            if self._skip:
+                piece, self._skip = piece[self._skip :], 0
+            if self._end is not None and self.position + len(piece) > self._end:
+                piece = piece[: self._end - self.position]
+            self.position += len(piece)
+            body._taken()
+            return piece
+
+    async def read(self) -> bytes:
+        """The next piece, `b""` at the end. Raises as `read_nowait`."""
+        while True:
+            piece = self.read_nowait()
+            if piece is not None:
+                return piece
+            await self._body.wait_progress()
+
+    def close(self) -> None:
+        """Leave: what only this reader still needed may be dropped. Idempotent."""
+        self._body._leave(self)
+
+
+class SharedBody:
+    """An append-only sequence of octets with one writer and many readers.
+
+    `expected_bytes` is the declared length, None if unknown.
+    """
+
+    __slots__ = (
+        "_base",
+        "_keeping",
+        "_parked",
+        "_pieces",
+        "_readers",
+        "_room",
+        "_window_bytes",
+        "ended",
+        "ends_with_connection",
+        "error",
+        "expected_bytes",
+        "received_bytes",
+    )
+
+    def __init__(self, expected_bytes: int | None = None, *, window_bytes: int = 16 * 1024 * 1024) -> None:
+        self.expected_bytes = expected_bytes
+        self.ends_with_connection = False  # set by the writer: the end cannot be told from a cut
+        self.received_bytes = 0
+        self.ended = False
+        self.error: ProxyError | None = None
+        self._pieces: deque[bytes] | list[bytes] = []
+        self._base = 0  # number of the first piece still held
+        self._keeping = True
+        self._window_bytes = max(window_bytes, 2 * READ_AHEAD_BYTES)
+        self._readers: set[BodyReader] = set()
+        self._parked: list[asyncio.Future[None]] = []
+        self._room: asyncio.Future[None] | None = None
+
+    @classmethod
+    def complete(cls, pieces: Sequence[bytes]) -> SharedBody:
+        """An ended body of these pieces."""
+        body = cls()
+        for piece in pieces:
+            body.append(piece)
+        body.finish()
+        return body
+
+    def __repr__(self) -> str:
+        state = "failed" if self.error else "ended" if self.ended else "open"
+        regime = "keeping" if self._keeping else "passing"
+        octets = f"{self.received_bytes}/{self.expected_bytes}"
+        return f"<SharedBody {state} {regime} {octets} {len(self._readers)} readers>"
+
+    @property
+    def keeping(self) -> bool:
+        """Whether every octet from the first is still here."""
+        return self._keeping
+
+    @property
+    def whole(self) -> bool:
+        """Whether every octet of a proper body is here."""
+        return self.ended and self._keeping and self.error is None
+
+    @property
+    def length(self) -> int | None:
+        """Octets of the whole body, as far as known."""
+        return self.received_bytes if self.ended and self.error is None else self.expected_bytes
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """The pieces of an ended, kept body."""
+        assert self.whole, f"the pieces of {self!r} are not its body"
+        return self._pieces
+
+    # the writer's side
+
+    def append(self, piece: bytes) -> None:
+        """Add octets and wake the readers. Never waits."""
+        assert not self.ended, f"append to {self!r}"
+        if not piece:
+            return
+        self._pieces.append(piece)
+        self.received_bytes += len(piece)
+        if not self._keeping:
+            self._cut_laggards()
+        self._wake()
+
+    def finish(self) -> None:
+        """The body is whole."""
+        self.ended = True
+        if self._keeping and self.received_bytes <= READ_AHEAD_BYTES and len(self._pieces) > 1:
+            self._join_pieces()
+        self._wake()
+
+    def fail(self, error: ProxyError) -> None:
+        """The body broke off: readers get what came, then the error."""
+        self.ended = True
+        self.error = error
+        self._wake()
+
+    def stop_keeping(self) -> None:
+        """Go over to the passing regime; no new reader may start at the beginning after this."""
+        if self._keeping:
+            self._keeping = False
+            self._pieces = deque(self._pieces)
+            self._drop_taken()
+
+    async def wait_room(self) -> None:
+        """Wait, in the passing regime, until the fastest reader is less than the read-ahead behind."""
+        while (
+            not self._keeping and self._readers and self.received_bytes - self._fastest() >= READ_AHEAD_BYTES
+        ):
+            self._room = asyncio.get_running_loop().create_future()
+            try:
+                await self._room
+            finally:
+                self._room = None
+
+    # the readers' side
+
+    def reader(self, first: int = 0, last: int | None = None) -> BodyReader:
+        """A new reader, from octet `first` up to and including `last`."""
+        assert self._base == 0, f"{self!r} has dropped its beginning"
+        reader = BodyReader(self, first, last)
+        if not self.ended:  # an ended body drops nothing and paces nobody, so it keeps no list
+            self._readers.add(reader)
+        return reader
+
+    async def wait_progress(self) -> None:
+        """Wait until something was appended, or the body ended."""
+        future = asyncio.get_running_loop().create_future()
+        self._parked.append(future)
+        await future
+
+    # inside
+
+    def _wake(self) -> None:
+        parked, self._parked = self._parked, []
+        for future in parked:
+            if not future.done():
+                future.set_result(None)
+
+    def _piece(self, number: int) -> bytes | None:
+        place = number - self._base
+        return self._pieces[place] if place < len(self._pieces) else None
+
+    def _join_pieces(self) -> None:
+        # A small stored body is written with one call. Readers in the middle find their place by octets.
+        self._pieces = [b"".join(self._pieces)]
+        for reader in self._readers:
+            reader._index, reader._skip = 0, reader.position
+
+    def _fastest(self) -> int:
+        return max(reader.position for reader in self._readers)
+
+    def _taken(self) -> None:
+        if not self._keeping:
+            self._drop_taken()
+            self._give_room()
+
+    def _give_room(self) -> None:
+        room = self._room
+        if (
+            room is not None
+            and not room.done()
+            and (not self._readers or self.received_bytes - self._fastest() < READ_AHEAD_BYTES)
+        ):
+            room.set_result(None)
+
+    def _drop_taken(self) -> None:
+        slowest = min((reader._index for reader in self._readers), default=self._base + len(self._pieces))
+        pieces = self._pieces
+        assert isinstance(pieces, deque)
+        while self._base < slowest and pieces:
+            pieces.popleft()
+            self._base += 1
+
+    def _cut_laggards(self) -> None:
+        if len(self._readers) < 2:
+            return
+        oldest_kept = self.received_bytes - self._window_bytes
+        for reader in [reader for reader in self._readers if reader.position < oldest_kept]:
+            reader.lagged = True
+            self._readers.discard(reader)
+        self._drop_taken()
+
+    def _leave(self, reader: BodyReader) -> None:
+        if reader in self._readers:
+            self._readers.discard(reader)
+            if not self._keeping and not self.ended:
+                self._drop_taken()
+                self._give_room()

@@ -1,0 +1,525 @@
+"""A flight: one forward request in progress, and the seats of those who share its answer.
+
+Theory of operation. A flight belongs to nobody. It runs in a task of its own, so that no client's
+departure stops it while others wait; the exchange that opened it holds the leader's seat, those who
+joined hold waiters' seats.
+
+    ASKING ──head came──► OPEN ───────────┐     OPEN: who comes now may still join (shareable and fresh)
+      │        └────────► CLOSED ─────────┤     CLOSED: it serves those who have seats and nobody else
+      └─failed, abandoned──────────────► OVER
+
+Each seat gets exactly one outcome (`outcomes.py`). The decision whether an answer is for a seat is made
+*per seat when the head comes*, and for late joiners when they join: by `policy.sharing`, by the variant
+that the seat's own request selects, and by the fences raised between the flight's start and the seat's
+joining. Nothing is decided across an `await`: head, verdict, outcomes and table are one synchronous step,
+and so are the last octet, storing the entry and leaving the table.
+
+A flight is taken out of the table only if it is *still that flight*: it may have been replaced by a
+younger one after a purge, or for a client that demanded a newer answer.
+
+Rejected: electing the next waiter as leader when the leader's client leaves (the answer is already on its
+way), and giving waiters the leader's socket bytes (a slow leader would slow all).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from proxy.cache.cache import ResponseCache
+from proxy.cache.entry import Entry, HeadMemo
+from proxy.coalesce.body import BodyReader, SharedBody
+from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream, TimedOut
+from proxy.config.settings import RouteSettings
+from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.origin.port import ForwardRequest, Framing, OnInformational, Origin, OriginResponse
+from proxy.policy.conditional import freshen, same_representation
+from proxy.policy.freshness import initial_age_s
+from proxy.policy.hop_by_hop import end_to_end
+from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
+from proxy.policy.sharing import (
+    AboutLeader,
+    NotForSharing,
+    OriginFailed,
+    Reason,
+    Shareable,
+    Verdict,
+    WaitingOnly,
+    judge,
+    may_take,
+)
+from proxy.policy.surrogate_keys import surrogate_keys
+from proxy.policy.terms import Terms
+from proxy.tasks import spawn
+
+logger = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """Of a flight; see the module's head."""
+
+    ASKING = "asking"
+    OPEN = "open"
+    CLOSED = "closed"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class FlightPlan:
+    """What a flight is to do.
+
+    `stored` is the entry that `forward` revalidates; `unconditional` is what is sent instead when a 304
+    matches nothing stored (RFC 9111 §4.3.3). `background` flights have no leader and need no seat.
+    """
+
+    key: CacheKey
+    variant: Variant
+    request: RequestHead
+    route: RouteSettings
+    origin: Origin
+    forward: ForwardRequest
+    unconditional: Callable[[], ForwardRequest] | None = None
+    stored: Entry | None = None
+    background: bool = False
+    reelection: bool = False
+    on_informational: OnInformational | None = None
+
+
+class FlightTable(Protocol):
+    """Where flights are found; `Flights` is it."""
+
+    def remove(self, flight: Flight) -> None:
+        """Take it out if it is still that flight."""
+
+    def move(self, flight: Flight) -> None:
+        """Its variant is known now."""
+
+
+class Seat:
+    """One exchange's share in a flight; it must `leave()` in the end, however it ends."""
+
+    __slots__ = ("_outcome", "_waiting", "epoch", "flight", "joined_mono", "reader", "request", "role")
+
+    def __init__(
+        self, flight: Flight, role: Role, request: RequestHead, *, epoch: int, joined_mono: float
+    ) -> None:
+        self.flight = flight
+        self.role = role
+        self.request = request
+        self.epoch = epoch
+        self.joined_mono = joined_mono
+        self.reader: BodyReader | None = None
+        self._outcome: Outcome | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Seat {self.role} {self._outcome!r} in {self.flight!r}>"
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has its outcome."""
+        return self._outcome is not None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Give the seat its one outcome, and its place in the body before any of it can be dropped."""
+        assert self._outcome is None, f"{self!r} is given {outcome!r} as well"
+        self._outcome = outcome
+        if isinstance(outcome, Stream):
+            self.reader = self.flight.body.reader()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def wait_outcome(self) -> Outcome:
+        """Wait until the head came, the flight failed or the deadline passed."""
+        if self._outcome is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        assert self._outcome is not None, f"{self!r} was woken without an outcome"
+        return self._outcome
+
+    def leave(self) -> None:
+        """Give the seat up. Idempotent."""
+        if self.reader is not None:
+            self.reader.close()
+        self.flight.give_up(self)
+
+
+class Flight:
+    """One forward request in progress. Made by `Flights`."""
+
+    def __init__(self, plan: FlightPlan, *, cache: ResponseCache, table: FlightTable) -> None:
+        self.plan = plan
+        self.state = State.ASKING
+        self.ending: Ending | None = None
+        self.epoch = cache.fences.enter()
+        self.started_mono = cache.clock.mono()
+        self.asked_mono = self.started_mono
+        self.head: ResponseHead | None = None
+        self.variant = plan.variant
+        self.varies_on: tuple[bytes, ...] = ()
+        self.tags: frozenset[bytes] = frozenset()
+        self.body = SharedBody(window_bytes=plan.route.coalesce.window_bytes)
+        self.waiters_served = 0
+        self._cache = cache
+        self._clock = cache.clock
+        self._table = table
+        self._seats: dict[Seat, None] = {}  # an ordered set: first come, first served
+        self._deadlines: list[tuple[float, int, Seat]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
+        self._entry_terms: Terms | None = None  # set while the body is to be stored
+        self._received_mono = self._received_at = self._initial_age_s = 0.0
+        self._memo = HeadMemo()
+        self._head_waiters: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Flight {self.state} {self.ending} {self.plan.key!r} {len(self._seats)} seats {self.body!r}>"
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._task = spawn(self._run(), name=f"flight {self.plan.key!r}")
+        self._task.add_done_callback(self._task_done)
+
+    # seats
+
+    @property
+    def head_came_mono(self) -> float:
+        """When the head came; 0 before."""
+        return self._received_mono
+
+    @property
+    def seats(self) -> int:
+        """Exchanges that hold a seat now."""
+        return len(self._seats)
+
+    def take_seat(self, role: Role, request: RequestHead, *, deadline_mono: float | None = None) -> Seat:
+        """A seat for this exchange. After the head it is settled at once: look at `accepts` first."""
+        seat = Seat(self, role, request, epoch=self._cache.fences.epoch, joined_mono=self._clock.mono())
+        self._seats[seat] = None
+        if self.state is not State.ASKING:
+            assert self._stream is not None, f"{self!r} is not open"
+            seat.settle(self._stream)
+            self.waiters_served += 1
+        elif deadline_mono is not None:
+            heapq.heappush(self._deadlines, (deadline_mono, id(seat), seat))
+            self._set_alarm()
+        return seat
+
+    def accepts(self, request: RequestHead) -> bool:
+        """Whether a request that comes now may join: in time, not fenced off, and the answer is for it."""
+        if self.state is State.ASKING:
+            return not self._cache.fences.crossed(self.epoch, self.plan.key)
+        if self.state is not State.OPEN or not self.body.keeping or self._stream is None:
+            return False
+        terms, head = self._stream.terms, self._stream.head
+        assert terms is not None, f"{self!r} is open without terms"
+        age_s = self._stream.initial_age_s + self._clock.mono() - self._stream.received_mono
+        return (
+            age_s < terms.lifetime_s
+            and not self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)
+            and variant_of(self.varies_on, request) == self.variant
+            and may_take(request, head, terms, route=self.plan.route) is None
+        )
+
+    def give_up(self, seat: Seat) -> None:
+        """The exchange leaves. When nobody is left, the flight goes on only if that is worth it (D3)."""
+        if self._seats.pop(seat, self) is self:
+            return
+        if not self._seats and not self.plan.background and not self._goes_on_alone():
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stop asking; whoever still has a seat fails.
+
+        Nobody may join from now on, although the task ends a moment later: a seat in a cancelled flight
+        would be lost.
+        """
+        if self.state is not State.OVER:
+            self.state = State.CLOSED
+            self._table.remove(self)
+        if self._task is not None:
+            self._task.cancel()
+
+    async def wait_head(self) -> None:
+        """Wait until the head came or the flight ended without one."""
+        if self.state is State.ASKING:
+            future = asyncio.get_running_loop().create_future()
+            self._head_waiters.append(future)
+            await future
+
+    def _goes_on_alone(self) -> bool:
+        if self.state is State.OVER or self.body.ended:
+            return True  # nothing left to stop
+        if self._entry_terms is None or self.body.expected_bytes is None:
+            return False
+        return (
+            self.body.expected_bytes - self.body.received_bytes
+            <= self.plan.route.coalesce.abandoned_fill_max_bytes
+        )
+
+    # deadlines
+
+    def _set_alarm(self) -> None:
+        if self._alarm is None and self._deadlines:
+            delay_s = max(0.0, self._deadlines[0][0] - self._clock.mono())
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._deadline_passed)
+
+    def _deadline_passed(self) -> None:
+        self._alarm = None
+        now_mono = self._clock.mono()
+        while self._deadlines and self._deadlines[0][0] <= now_mono:
+            seat = heapq.heappop(self._deadlines)[2]
+            if not seat.settled:
+                seat.settle(TimedOut())
+        self._set_alarm()
+
+    # the way of the forward request
+
+    async def _run(self) -> None:
+        try:
+            response = await self._ask()
+            try:
+                self._on_head(response)
+                await self._fill(response)
+            finally:
+                response.close()
+        except (ProxyError, asyncio.CancelledError) as error:
+            self._broke_off(error)
+        except Exception as error:
+            logger.exception("flight_broken key=%r", self.plan.key)
+            self._broke_off(OriginProtocolError(f"internal error while asking the origin: {error!r}"))
+        finally:
+            self._over()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        if self.state is not State.OVER:  # cancelled before its first step: the coroutine never ran
+            self._broke_off(asyncio.CancelledError())
+            self._over()
+
+    async def _ask(self) -> OriginResponse:
+        plan = self.plan
+        response = await plan.origin.send(plan.forward, on_informational=plan.on_informational)
+        stored = plan.stored
+        if response.head.status != 304 or stored is None or plan.unconditional is None:
+            return response
+        if same_representation(stored.head, response.head):
+            return response
+        response.close()
+        self.asked_mono = self._clock.mono()
+        return await plan.origin.send(plan.unconditional(), on_informational=plan.on_informational)
+
+    def _on_head(self, response: OriginResponse) -> None:
+        """One synchronous step: believe the head, judge it, give every seat its outcome."""
+        now, self._received_mono = self._clock.now(), self._clock.mono()
+        self._received_at = now
+        raw = response.head
+        head = replace(raw, fields=end_to_end(raw.fields))
+        leader_head = head
+        stored = self.plan.stored
+        if raw.status == 304 and stored is not None:
+            cookies = tuple(pair for pair in head.fields if pair[0].lower() == b"set-cookie")
+            head = freshen(stored.head, head)
+            leader_head = replace(head, fields=head.fields.with_added(*cookies)) if cookies else head
+            self.body = stored.body
+        else:
+            self.body.expected_bytes = response.length
+            self.body.ends_with_connection = response.framing is Framing.CLOSE
+        self.head = head
+        requested_at = now - (self._received_mono - self.asked_mono)
+        self._initial_age_s = initial_age_s(raw, requested_at=requested_at, received_at=now)
+        verdict = judge(
+            self.plan.request,
+            head,
+            route=self.plan.route,
+            now=now,
+            close_delimited=self.body.ends_with_connection,
+        )
+        self._learn(head, verdict)
+        self._settle_all(verdict, head, leader_head, raw.status)
+        for future in self._head_waiters:
+            if not future.done():
+                future.set_result(None)
+        self._head_waiters.clear()
+        self._deadlines.clear()
+
+    def _learn(self, head: ResponseHead, verdict: Verdict) -> None:
+        """What the head tells of the key: variants, marks, tags, whether to keep the body."""
+        keys, plan = self._cache.keys, self.plan
+        names = vary_names(head)
+        if names is not None:
+            self.varies_on = names
+            self.variant = variant_of(names, plan.request)
+            keys.learn_varies_on(plan.key, names)
+        self.tags = surrogate_keys(head.fields)
+        match verdict:
+            case Shareable(terms=terms, store=store):
+                self._entry_terms = terms if store else None
+            case WaitingOnly(store_terms=store_terms):
+                self._entry_terms = store_terms
+            case NotForSharing(reason=reason, marks=marks, store_terms=store_terms):
+                self._entry_terms = store_terms
+                if marks:
+                    for_s = plan.route.coalesce.not_shareable_for_s
+                    keys.mark_not_shareable(plan.key, self.variant, reason, for_s=for_s)
+            case _:
+                self._entry_terms = None
+        expected_bytes = self.body.expected_bytes
+        if expected_bytes is not None and expected_bytes > self._cache.max_entry_bytes:
+            self._entry_terms = None
+
+    def _settle_all(
+        self, verdict: Verdict, head: ResponseHead, leader_head: ResponseHead, status: int
+    ) -> None:
+        terms = verdict.terms if isinstance(verdict, (Shareable, WaitingOnly)) else None
+        stream = Stream(
+            head=head,
+            terms=terms,
+            stored=self._entry_terms is not None and not self._fenced(),
+            forward_status=status,
+            initial_age_s=self._initial_age_s,
+            received_mono=self._received_mono,
+            received_at=self._received_at,
+            memo=self._memo,
+            failed=isinstance(verdict, OriginFailed),
+        )
+        self.ending = _ending_of(verdict)
+        self.state = State.CLOSED
+        if terms is not None:
+            self._stream = stream
+            if isinstance(verdict, Shareable) and not self._too_large():
+                self.state = State.OPEN
+        if self.state is State.OPEN:
+            self._table.move(self)
+        else:
+            self._table.remove(self)
+        leader_stream = stream
+        if leader_head is not head:
+            leader_stream = replace(stream, head=leader_head, memo=HeadMemo())
+        for seat in self._seats:
+            if seat.settled:
+                continue  # its deadline passed and it has not left yet
+            if seat.role is not Role.WAITER:
+                seat.settle(leader_stream)
+            else:
+                seat.settle(self._waiter_outcome(seat, verdict, stream))
+        if self._entry_terms is None:
+            self.body.stop_keeping()
+
+    def _waiter_outcome(self, seat: Seat, verdict: Verdict, stream: Stream) -> Outcome:
+        """Whether the answer is for this seat; default deny (D4)."""
+        match verdict:
+            case Shareable(terms=terms) | WaitingOnly(terms=terms):
+                if self._cache.fences.crossed(self.epoch, self.plan.key, self.tags, until=seat.epoch):
+                    return Regroup()
+                if variant_of(self.varies_on, seat.request) != self.variant:
+                    return Regroup()
+                reason = may_take(seat.request, stream.head, terms, route=self.plan.route)
+                if reason is not None:
+                    return Released(reason)
+                self.waiters_served += 1
+                return stream
+            case NotForSharing(reason=reason):
+                return Released(reason)
+            case OriginFailed(status=status):
+                return Failed(
+                    FlightFailed(
+                        f"origin {self.plan.origin.name} answered {status} to the request waited for"
+                    )
+                )
+            case AboutLeader():
+                return Released(Reason.STATUS) if self.plan.reelection else Regroup(reelection=True)
+
+    async def _fill(self, response: OriginResponse) -> None:
+        body = self.body
+        if body.ended:  # a 304: the stored body is the body
+            self._commit()
+            return
+        while piece := await response.read():
+            body.append(piece)
+            if body.keeping:
+                if self._too_large():
+                    self._entry_terms = None
+                    self.state = State.CLOSED
+                    body.stop_keeping()
+                    self._table.remove(self)
+            else:
+                await body.wait_room()
+        body.finish()
+        self._commit()
+
+    def _too_large(self) -> bool:
+        known_bytes = max(self.body.expected_bytes or 0, self.body.received_bytes)
+        return known_bytes > self._cache.max_entry_bytes
+
+    def _fenced(self) -> bool:
+        return self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)
+
+    def _commit(self) -> None:
+        if self._entry_terms is None or self.head is None:
+            return
+        entry = Entry(
+            key=self.plan.key,
+            varies_on=self.varies_on,
+            variant=self.variant,
+            head=self.head,
+            body=self.body,
+            terms=self._entry_terms,
+            initial_age_s=self._initial_age_s,
+            requested_mono=self.asked_mono,
+            received_mono=self._received_mono,
+            received_at=self._received_at,
+            memo=self._memo,
+            tags=self.tags,
+        )
+        self._cache.store(entry, began=self.epoch, max_variants=self.plan.route.cache.max_variants)
+
+    def _broke_off(self, error: BaseException) -> None:
+        """The forward request failed, in the middle of the body or before the head; or nobody was left."""
+        cause = error if isinstance(error, ProxyError) else FlightFailed("the forward request was abandoned")
+        if self.head is not None:
+            if not self.body.ended:
+                self.body.fail(cause)
+                self.ending = Ending.BODY_CUT if isinstance(error, ProxyError) else Ending.ABANDONED
+            return
+        self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
+        if isinstance(error, OriginUnreachable):
+            for_s = self.plan.route.coalesce.unreachable_for_s
+            self._cache.keys.mark_unreachable(self.plan.key, str(error), for_s=for_s)
+        told = Failed(FlightFailed(f"the request waited for failed: {cause}"))
+        for seat in self._seats:
+            if not seat.settled:
+                own_fault = isinstance(error, ClientError) and seat.role is Role.WAITER
+                if own_fault:
+                    seat.settle(Regroup(reelection=True))
+                else:
+                    seat.settle(Failed(cause) if seat.role is not Role.WAITER else told)
+
+    def _over(self) -> None:
+        self.state = State.OVER
+        for future in self._head_waiters:
+            if not future.done():
+                future.set_result(None)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._cache.fences.leave(self.epoch)
+        self._table.remove(self)
+
+
+_ENDINGS: dict[type[object], Ending] = {
+    Shareable: Ending.SHARED,
+    WaitingOnly: Ending.WAITING_ONLY,
+    NotForSharing: Ending.NOT_FOR_SHARING,
+    AboutLeader: Ending.ABOUT_LEADER,
+    OriginFailed: Ending.ORIGIN_FAILED,
+}
+
+
+def _ending_of(verdict: Verdict) -> Ending:
+    return _ENDINGS[type(verdict)]

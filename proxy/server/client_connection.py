@@ -1,0 +1,482 @@
+"""One client connection: octets in, exchanges one after the other, octets out.
+
+Theory of operation. This is an asyncio protocol over aiohttp's lower layers: its C request parser
+(llhttp, strict on the server's side), its body streams and its flow control of reading. `aiohttp.web`'s
+own `RequestHandler` is not used: it costs two tasks and a `web.Request` an exchange and keeps a task per
+idle connection, and it does not say whether a connection is idle, which is what answers out of turn come
+from (DESIGN.md, D2). Here that is a state of our own:
+
+    IDLE     between exchanges; no task, only the parser
+    HEAD     some octets of a head came, not yet all
+    BUSY     a task works off the queued requests, in order
+    LINGER   the last answer was sent; what still comes is thrown away, so that the client can read it
+    TUNNEL   the protocol was switched: octets pass both ways
+    CLOSED
+
+One lazy timer serves every limit of a connection: it fires at the earliest time at which something could
+be due, looks at the state, and sets itself again. So a request costs no timer.
+
+aiohttp's parser stops at an `Upgrade`, and what follows in the segment is lost for protocols other than
+websocket (3.14.5). So after a request with `Upgrade` nothing is parsed any more: what comes is kept for
+the tunnel, and if the protocol is not switched the answer says `Connection: close`.
+
+A client that closes, or half-closes, is gone: its task is cancelled, and with it its seat given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import struct
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+
+from proxy.config.settings import LimitsSettings
+from proxy.errors import (
+    ClientError,
+    ClientGone,
+    HeadTooLarge,
+    RequestTimeout,
+    TargetTooLong,
+    UnknownMethod,
+    VersionNotSupported,
+)
+from proxy.tasks import spawn
+
+logger = logging.getLogger(__name__)
+
+BODY_BUFFER_BYTES = 128 * 1024
+"""Of a request body, read ahead of the origin before reading pauses (aiohttp pauses at twice this)."""
+
+LINGER_S = 2.0
+"""How long what a client still sends is thrown away after the last answer. Closing at once would make the
+kernel reset the connection and with it the answer on its way (RFC 9112 §9.6)."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ")
+
+
+class State(StrEnum):
+    """Of a connection; see the module's head."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BUSY = "busy"
+    LINGER = "linger"
+    TUNNEL = "tunnel"
+    CLOSED = "closed"
+
+
+class ConnectionHost(Protocol):
+    """What a connection needs of the listener that accepted it."""
+
+    limits: LimitsSettings
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process is on its way out, so that no further request is taken."""
+
+    def opened(self, connection: ClientConnection) -> bool:
+        """Register; False if there are too many connections."""
+
+    def closed(self, connection: ClientConnection) -> None:
+        """Unregister."""
+
+    async def serve(
+        self, connection: ClientConnection, message: RawRequestMessage, body: StreamReader
+    ) -> bool:
+        """Answer one request; whether the connection may take another. Raises nothing but CancelledError."""
+
+    def refuse(self, connection: ClientConnection, error: ClientError) -> None:
+        """Answer octets that are no request; the connection closes afterwards."""
+
+
+class ClientConnection(BaseProtocol):
+    """One accepted connection."""
+
+    __slots__ = (
+        "_body",
+        "_deadline_mono",
+        "_drained",
+        "_head_bytes",
+        "_host",
+        "_no_more_requests",
+        "_queue",
+        "_task",
+        "_timer",
+        "_unsent_bytes",
+        "_unsent_since_mono",
+        "peer",
+        "state",
+        "tunnel_inbox",
+    )
+
+    def __init__(self, host: ConnectionHost, loop: asyncio.AbstractEventLoop) -> None:
+        limits = host.limits
+        parser = HttpRequestParser(
+            self,
+            loop,
+            BODY_BUFFER_BYTES,
+            max_line_size=limits.max_line_bytes,
+            max_field_size=limits.max_field_bytes,
+            max_headers=limits.max_head_bytes,  # counted by policy.request_checks, for the right status
+            payload_exception=ClientError,
+            auto_decompress=False,
+            max_msg_queue_size=limits.max_pipelined,
+        )
+        super().__init__(loop, parser)
+        self._host = host
+        self.state = State.IDLE
+        self.peer = ""
+        self._queue: deque[tuple[RawRequestMessage, StreamReader] | ClientError] = deque()
+        self._body: StreamReader | None = None  # of the newest request, while more of it may come
+        self._head_bytes = 0
+        self._no_more_requests = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_mono = 0.0
+        self._drained: asyncio.Future[None] | None = None
+        self._unsent_bytes = 0
+        self._unsent_since_mono = 0.0
+        self.tunnel_inbox: TunnelInbox | None = None
+
+    def __repr__(self) -> str:
+        return f"<ClientConnection {self.peer} {self.state} {len(self._queue)} queued>"
+
+    # from the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        if not self._host.opened(self):
+            self.reset()
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._set_deadline(self._host.limits.head_timeout_s)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        switched, self.state = self.state is State.TUNNEL, State.CLOSED
+        self._host.closed(self)
+        super().connection_lost(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        gone = ClientGone("the client closed its connection")
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(gone)
+        if switched and self.tunnel_inbox is not None:
+            self.tunnel_inbox.feed_eof()
+        elif self._task is not None:
+            self._task.cancel()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(gone)
+        self._queue.clear()
+        self._parser = None
+
+    def eof_received(self) -> None:
+        if self.tunnel_inbox is not None:
+            self.tunnel_inbox.feed_eof()
+
+    def data_received(self, data: bytes) -> None:
+        if self.state in (State.LINGER, State.CLOSED):
+            return
+        between_requests = self._body is None or self._body.is_eof()
+        if between_requests and self._no_more_requests:
+            if self.tunnel_inbox is not None:
+                self.tunnel_inbox.feed(data)
+            return
+        assert self._parser is not None
+        try:
+            messages, upgraded, tail = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._parse_failed(_client_error(error, data))
+            return
+        if messages:
+            self._head_bytes = 0
+            self._take(messages)
+            if upgraded and self.tunnel_inbox is not None and tail:
+                self.tunnel_inbox.feed(tail)
+        elif between_requests and data:
+            self._head_goes_on(len(data))
+        elif upgraded and tail and self.tunnel_inbox is not None:
+            self.tunnel_inbox.feed(tail)  # a body before the switch ended in this segment
+        self._pause_for_pipelining()
+
+    # requests
+
+    def _take(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> None:
+        for message, body in messages:
+            if self._no_more_requests:
+                break
+            self._queue.append((message, body))
+            self._body = body
+            if message.upgrade:
+                self._no_more_requests = True
+                self.tunnel_inbox = TunnelInbox(self)
+        self._work()
+
+    def _head_goes_on(self, octets: int) -> None:
+        if self.state is State.IDLE:
+            self.state = State.HEAD
+            self._set_deadline(self._host.limits.head_timeout_s)
+        self._head_bytes += octets
+        if self._head_bytes > self._host.limits.max_head_bytes:
+            self._parse_failed(HeadTooLarge(f"the head is above {self._host.limits.max_head_bytes} octets"))
+
+    def _parse_failed(self, error: ClientError) -> None:
+        self._no_more_requests = True
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(error)  # the exchange that reads it answers, or cuts its answer short
+            return
+        self._queue.append(error)
+        self._work()
+
+    def _work(self) -> None:
+        if self._task is None and self._queue:
+            self.state = State.BUSY
+            self._task = spawn(self._work_off(), name="client connection")
+
+    async def _work_off(self) -> None:
+        """Answer what is queued, in order; then rest, linger or close."""
+        try:
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, ClientError):
+                    self._host.refuse(self, item)
+                    self._linger()
+                    return
+                if self._parser is not None:
+                    self._parser.message_consumed()
+                message, body = item
+                again = await self._host.serve(self, message, body)
+                if self.state in (State.CLOSED, State.TUNNEL):
+                    return
+                if not again or not body.is_eof() or (self._no_more_requests and not self._queue):
+                    self._linger()
+                    return
+                self._resume_after_pipelining()
+            self._rest()
+        finally:
+            self._task = None
+
+    def _rest(self) -> None:
+        if self._host.draining:
+            self.close()
+            return
+        self.state = State.HEAD if self._head_bytes else State.IDLE
+        limits = self._host.limits
+        self._set_deadline(limits.head_timeout_s if self._head_bytes else limits.idle_timeout_s)
+
+    def _pause_for_pipelining(self) -> None:
+        if len(self._queue) >= self._host.limits.max_pipelined and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+
+    def _resume_after_pipelining(self) -> None:
+        if self._buffer_paused and len(self._queue) <= self._host.limits.max_pipelined // 2:
+            self.data_received(b"")  # the parser kept what it had not room for
+            if len(self._queue) < self._host.limits.max_pipelined:
+                self._resume_reading_for_buffer()
+
+    # time limits
+
+    def _set_deadline(self, in_s: float) -> None:
+        """What is due at the latest in so many seconds; the timer looks then."""
+        self._deadline_mono = self._loop.time() + in_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline_mono, self._time_passed)
+        elif self._timer.when() > self._deadline_mono:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline_mono, self._time_passed)
+
+    def _time_passed(self) -> None:
+        self._timer = None
+        if self.transport is None:
+            return
+        now_mono = self._loop.time()
+        if self._deadline_mono - now_mono > 0.001:
+            self._timer = self._loop.call_at(self._deadline_mono, self._time_passed)
+            return
+        limits = self._host.limits
+        match self.state:
+            case State.HEAD:
+                self._parse_failed(
+                    RequestTimeout(f"no whole request head within {limits.head_timeout_s:g} s")
+                )
+            case State.IDLE | State.LINGER if self._unsent(now_mono):
+                self._set_deadline(limits.write_timeout_s)
+            case State.IDLE | State.LINGER:
+                self.close()
+            case State.BUSY | State.TUNNEL | State.CLOSED:
+                self._set_deadline(limits.idle_timeout_s)
+
+    def _unsent(self, now_mono: float) -> bool:
+        """Whether an answer is still on its way and the client takes it; one that does not is cut off."""
+        assert self.transport is not None
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if not unsent_bytes:
+            return False
+        if (
+            unsent_bytes == self._unsent_bytes
+            and now_mono - self._unsent_since_mono >= self._host.limits.write_timeout_s
+        ):
+            logger.info("client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes)
+            self.reset()
+            return False
+        if unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes, self._unsent_since_mono = unsent_bytes, now_mono
+        return True
+
+    def _unsent_bytes_now(self) -> int:
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
+    # writing
+
+    def write(self, octets: bytes) -> None:
+        """Send without waiting. Raises: ClientGone."""
+        if self.transport is None:
+            raise ClientGone("the client closed its connection")
+        self.transport.write(octets)
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Send several pieces as one. Raises: ClientGone."""
+        if self.transport is None:
+            raise ClientGone("the client closed its connection")
+        self.transport.writelines(pieces)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drain(self) -> None:
+        """Wait until the client took enough. Raises: ClientGone, also when it takes nothing for too long."""
+        while self._paused:
+            if self.transport is None:
+                raise ClientGone("the client closed its connection")
+            unsent_bytes = self.transport.get_write_buffer_size()
+            self._drained = self._loop.create_future()
+            try:
+                async with asyncio.timeout(self._host.limits.write_timeout_s):
+                    await self._drained
+            except TimeoutError:
+                if self._unsent_bytes_now() >= unsent_bytes:
+                    logger.info(
+                        "client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes
+                    )
+                    self.reset()
+                    limit_s = self._host.limits.write_timeout_s
+                    raise ClientGone(f"the client took nothing for {limit_s:g} s") from None
+            finally:
+                self._drained = None
+
+    # ending
+
+    def _linger(self) -> None:
+        """Nothing more is answered: tell the client, and let it read what was sent before we close."""
+        if self.transport is None or self.state is State.CLOSED:
+            return
+        self.state = State.LINGER
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        if self._reading_paused:
+            self._reading_paused = False
+            self._resume_transport_reading()
+        body_came = self._body is None or self._body.is_eof()
+        if (body_came and not self._no_more_requests) or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._set_deadline(LINGER_S)
+
+    def close(self) -> None:
+        """Close after what was written has been sent."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def reset(self) -> None:
+        """Close with a reset: the client cannot take what it has for the whole (DESIGN.md, D4)."""
+        if self.transport is None:
+            return
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def drain_for_shutdown(self) -> None:
+        """The process is on its way out: close now if nothing is in progress."""
+        if self.state in (State.IDLE, State.HEAD):
+            self.close()
+
+    def switch_to_tunnel(self) -> TunnelInbox:
+        """101 was sent: from now on octets pass both ways."""
+        assert self.tunnel_inbox is not None, "no upgrade was asked for"
+        self.state = State.TUNNEL
+        return self.tunnel_inbox
+
+
+class TunnelInbox:
+    """Octets from the client behind an upgrade, read by whoever passes them on."""
+
+    __slots__ = ("_connection", "_ended", "_octets", "_waiting")
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._octets = bytearray()
+        self._ended = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def feed(self, data: bytes) -> None:
+        """More came."""
+        self._octets += data
+        if len(self._octets) > 2 * BODY_BUFFER_BYTES and not self._connection._buffer_paused:
+            self._connection._pause_reading_for_buffer()
+        self._wake()
+
+    def feed_eof(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
+        self._wake()
+
+    async def read(self) -> bytes:
+        """What came since, `b""` at the end."""
+        while not self._octets and not self._ended:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        octets = bytes(self._octets)
+        self._octets.clear()
+        if self._connection._buffer_paused:
+            self._connection._resume_reading_for_buffer()
+        return octets
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+def _client_error(error: HttpProcessingError, data: bytes) -> ClientError:
+    """The parser's errors as ours. The octets are quoted nowhere: they may hold credentials."""
+    message = error.message.strip().splitlines()[0].rstrip(":") if error.message.strip() else "not HTTP"
+    match error:
+        case LineTooLong():
+            # The parser hands over the line so far: a bytearray for the target, bytes for a field.
+            if isinstance(error.args[0], bytearray):
+                return TargetTooLong("the request target is too long")
+            return HeadTooLarge("a header field is too long")
+        case BadHttpMethod() if _TOKEN.match(data):
+            return UnknownMethod("this method is not known here")
+        case BadHttpMethod():
+            return ClientError("the octets received are not an HTTP request")
+        case BadStatusLine() if "version" in error.message:
+            return VersionNotSupported("only HTTP/1.0 and HTTP/1.1 are spoken here")
+        case _:
+            return ClientError(message)

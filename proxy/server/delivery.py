@@ -1,0 +1,133 @@
+"""Gives a client a shared answer: conditions, ranges, Age, Cache-Status, and the body as it comes."""
+
+from __future__ import annotations
+
+from proxy.coalesce.answer import Answer, Outcome
+from proxy.coalesce.body import BodyReader
+from proxy.config.settings import CacheSettings, RouteSettings
+from proxy.http.fields import Pair
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.http.rendering import render_fields
+from proxy.policy.cache_status import CacheStatus, format_cache_status
+from proxy.policy.conditional import not_modified, not_modified_head
+from proxy.policy.forwarding import response_fields
+from proxy.policy.keys import CacheKey
+from proxy.policy.ranges import (
+    Full,
+    Partial,
+    RangeAnswer,
+    Unsatisfiable,
+    content_range,
+    single_range,
+    unsatisfied_range,
+)
+from proxy.server.exchange import Exchange
+from proxy.server.response_writer import ResponseWriter
+
+WHOLE_BELOW_BYTES = 1024 * 1024
+"""A complete body up to this size is handed to the transport at once; a larger one piece by piece, so that
+a client which does not read costs no second copy of it (asyncio's writelines joins)."""
+
+
+class Delivery:
+    """Writes shared answers under one configuration."""
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._name = settings.cache_name
+        self._cache_status = settings.cache_status
+        self._show_key = settings.cache_status_key
+
+    async def deliver(
+        self,
+        exchange: Exchange,
+        request: RequestHead,
+        answer: Answer,
+        *,
+        route: RouteSettings,
+        key: CacheKey,
+        now: float,
+    ) -> None:
+        """Write the answer. Raises: ClientGone, and what the body failed with after the head was sent."""
+        writer = exchange.writer
+        head, body = answer.head, answer.body
+        extra = self._own_lines(answer, key)
+        if head.status == 200 and not_modified(request, head, now=now):
+            lines = self._lines(not_modified_head(head), answer, route)
+            await writer.whole(304, lines + extra, (), length=0)
+            return
+        length = body.length
+        span: RangeAnswer = Full()
+        if length is not None and b"range" in request.fields:
+            span = single_range(request, head, length=length)
+        match span:
+            case Unsatisfiable():
+                lines = render_fields([(b"Content-Range", unsatisfied_range(length or 0))])
+                await writer.whole(416, lines + extra, (), length=0)
+            case Partial(first, last):
+                lines = self._memoised(answer, route)
+                lines += render_fields([(b"Content-Range", content_range(first, last, length))])
+                writer.start(206, lines + extra, length=last - first + 1)
+                await _copy(writer, answer.reader(first, last))
+            case Full():
+                lines = self._memoised(answer, route) + extra
+                if body.whole and body.received_bytes <= WHOLE_BELOW_BYTES:
+                    pieces, size = body.pieces, body.received_bytes
+                    await writer.whole(head.status, lines, pieces, reason=head.reason, length=size)
+                else:
+                    until_close = body.ends_with_connection
+                    writer.start(
+                        head.status, lines, reason=head.reason, length=length, until_close=until_close
+                    )
+                    await _copy(writer, answer.reader())
+
+    def _memoised(self, answer: Answer, route: RouteSettings) -> bytes:
+        lines = answer.memo.lines
+        if lines is None:
+            lines = answer.memo.lines = self._lines(answer.head, answer, route)
+        return lines
+
+    def _lines(self, head: ResponseHead, answer: Answer, route: RouteSettings) -> bytes:
+        """The origin's fields as clients get them, without Age where ours takes its place."""
+        received_at = answer.received_at
+        fields = response_fields(head, route=route, via_name=self._name, received_at=received_at)
+        return render_fields(fields if answer.age_s is None else fields.without((b"age",)))
+
+    def _own_lines(self, answer: Answer, key: CacheKey) -> bytes:
+        """What differs between the clients of one herd."""
+        pairs: list[Pair] = []
+        if answer.age_s is not None:
+            pairs.append((b"Age", b"%d" % answer.age_s))
+        if self._cache_status:
+            pairs.append((b"Cache-Status", format_cache_status(self._name, self._status_of(answer, key))))
+        return render_fields(pairs)
+
+    def _status_of(self, answer: Answer, key: CacheKey) -> CacheStatus:
+        hit = answer.outcome in (Outcome.HIT, Outcome.STALE)
+        return CacheStatus(
+            hit=hit,
+            fwd=None if hit else answer.forward,
+            fwd_status=answer.forward_status,
+            stored=answer.stored,
+            collapsed=answer.collapsed,
+            ttl=None if answer.ttl_s is None else _whole_seconds(answer.ttl_s),
+            key=key if self._show_key else None,
+        )
+
+
+async def _copy(writer: ResponseWriter, reader: BodyReader) -> None:
+    """The body as it comes, at the client's pace."""
+    if writer.sends_no_body:
+        return
+    while True:
+        piece = reader.read_nowait()
+        if piece is None:
+            piece = await reader.read()
+        if not piece:
+            break
+        await writer.write(piece)
+    writer.finish()
+
+
+def _whole_seconds(ttl_s: float) -> int:
+    """Rounded away from fresh: what is stale by a fraction shows as -1, not as 0 (RFC 9211 §2.6)."""
+    return int(ttl_s) if ttl_s >= 0 else -int(-ttl_s // 1 + 1)

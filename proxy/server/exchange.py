@@ -1,0 +1,43 @@
+"""One exchange: a client's request, what was decided of it, and what the log says in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.coalesce.answer import Outcome
+from proxy.coalesce.outcomes import Role
+from proxy.http.fields import Fields
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.server.request_body import ClientBody
+from proxy.server.response_writer import ResponseWriter
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """Facts of one exchange; written to by whoever answers it, read by the ledger.
+
+    `wait_s` is the time in another's flight, `origin_s` the time until the origin's head. `aborted`
+    says that the client did not get the whole answer, and `reason` why something went wrong.
+    """
+
+    writer: ResponseWriter
+    client: str
+    trusted: bool
+    started_at: float
+    started_mono: float
+    request: RequestHead | None = None
+    body: ClientBody | None = None
+    outcome: Outcome = Outcome.REFUSED
+    role: Role | None = None
+    wait_s: float = 0.0
+    origin_s: float = 0.0
+    aborted: bool = False
+    reason: str = ""
+    route: str = ""
+    waits_for_continue: bool = False
+
+    def continue_now(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
+        if self.waits_for_continue:
+            self.waits_for_continue = False
+            self.writer.informational(ResponseHead(100, Fields(), b"Continue"))

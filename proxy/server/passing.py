@@ -1,0 +1,126 @@
+"""Passes a request through: both bodies streamed with back-pressure, nothing stored, nothing shared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from proxy.coalesce.answer import Outcome
+from proxy.config.settings import CacheSettings, RouteSettings
+from proxy.errors import ProxyError
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.http.rendering import render_fields
+from proxy.origin.port import ForwardRequest, Framing, Origin, OriginResponse, Tunnel
+from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
+from proxy.policy.forwarding import response_fields
+from proxy.server.client_connection import ClientConnection
+from proxy.server.exchange import Exchange
+
+
+class Passing:
+    """Passes requests through under one configuration."""
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._name = settings.cache_name
+        self._cache_status = settings.cache_status
+
+    def informational(self, exchange: Exchange, head: ResponseHead, *, route: RouteSettings) -> None:
+        """Pass a 1xx on; 100 only to a client that waits for one."""
+        if head.status == 100:
+            exchange.continue_now()
+            return
+        fields = response_fields(head, route=route, via_name=self._name)
+        exchange.writer.informational(ResponseHead(head.status, fields, head.reason))
+
+    async def pass_through(
+        self,
+        exchange: Exchange,
+        request: RequestHead,
+        forward: ForwardRequest,
+        *,
+        connection: ClientConnection,
+        origin: Origin,
+        route: RouteSettings,
+        reason: ForwardReason,
+        now: float,
+        on_head: Callable[[int], None],
+    ) -> None:
+        """Ask and answer. `on_head` is told the status before any of the answer is sent.
+
+        Raises: what the origin port raises, ClientGone, ClientError; after the head was sent the caller
+        cuts the connection.
+        """
+        response = await origin.send(
+            forward, on_informational=lambda head: self.informational(exchange, head, route=route)
+        )
+        try:
+            head = response.head
+            on_head(head.status)
+            exchange.origin_s = asyncio.get_running_loop().time() - exchange.started_mono
+            fields = response_fields(head, route=route, via_name=self._name, received_at=now)
+            lines = render_fields(fields)
+            if response.tunnel is not None:
+                exchange.writer.switch(head, lines + _upgrade_lines(head))
+                await _relay(connection, response.tunnel)
+                return
+            if self._cache_status:
+                status = CacheStatus(fwd=reason, fwd_status=head.status, collapsed=_collapsed(exchange))
+                lines += render_fields([(b"Cache-Status", format_cache_status(self._name, status))])
+            await _copy_body(exchange, request, response, lines)
+        finally:
+            response.close()
+
+
+def _collapsed(exchange: Exchange) -> bool | None:
+    return False if exchange.outcome is Outcome.RELEASED else None
+
+
+def _declared_length(request: RequestHead, response: OriginResponse) -> int | None:
+    """Octets to declare; to HEAD what the origin declared for the GET (RFC 9110 §9.3.2)."""
+    if request.method == "HEAD":
+        value = response.head.fields.get(b"content-length")
+        return int(value) if value is not None and value.isdigit() else None
+    return 0 if response.framing is Framing.NONE else response.length
+
+
+async def _copy_body(
+    exchange: Exchange, request: RequestHead, response: OriginResponse, lines: bytes
+) -> None:
+    writer = exchange.writer
+    head = response.head
+    closes = response.framing is Framing.CLOSE
+    length = _declared_length(request, response)
+    writer.start(head.status, lines, reason=head.reason, length=length, until_close=closes)
+    while piece := await response.read():
+        await writer.write(piece)
+    writer.finish()
+
+
+def _upgrade_lines(head: ResponseHead) -> bytes:
+    protocol = head.fields.get(b"upgrade") or b""
+    return render_fields([(b"Connection", b"Upgrade"), (b"Upgrade", protocol)])
+
+
+async def _relay(connection: ClientConnection, tunnel: Tunnel) -> None:
+    """Octets both ways until one side has closed."""
+    inbox = connection.switch_to_tunnel()
+
+    async def upwards() -> None:
+        while octets := await inbox.read():
+            await tunnel.write(octets)
+        tunnel.write_eof()
+
+    async def downwards() -> None:
+        while octets := await tunnel.read():
+            connection.write(octets)
+            await connection.drain()
+        connection.close()
+
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(upwards())
+            both.create_task(downwards())
+    except* ProxyError:
+        connection.reset()
+    finally:
+        tunnel.close()
