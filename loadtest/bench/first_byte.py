@@ -58,8 +58,8 @@ def measure(candidates: Sequence[Candidate], open_files: int) -> Section:
     text = (
         f"A body of {BODY_BYTES // 2**20} MiB comes from the origin in {_FILL_S:.0f} s. {_JOINERS} clients "
         f"ask for it, one after the other, from {_FIRST_JOINS_AFTER_S:.0f} s after the first one on. Time "
-        "from each one's request to its first octet; all read to the end, and the bodies are compared. The aim is "
-        f"{_TARGET_MS} ms.\n\n{table(header, rows)}"
+        "from each one's request to its first octet; all read to the end, and the bodies are compared. "
+        f"The aim is {_TARGET_MS} ms.\n\n{table(header, rows)}"
     )
     return Section("first-byte", "First octet of who joins a fill", text, tuple(faults))
 

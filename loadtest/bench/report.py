@@ -50,6 +50,7 @@ def _rule(name: str) -> str:
 
 def surroundings(versions: Iterable[str], load_before: float) -> str:
     """Date, machine, versions, and whether the machine did something else."""
+    kernel = platform.release().partition("-")[0]
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     parts = ", ".join(
         (
@@ -60,7 +61,7 @@ def surroundings(versions: Iterable[str], load_before: float) -> str:
         )
     )
     return (
-        f"{date}; {_processor()}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release().partition('-')[0]}; {parts}. "
+        f"{date}; {_processor()}, {len(os.sched_getaffinity(0))} cores, Linux {kernel}; {parts}. "
         f"Load average before the run: {load_before:.2f}."
     )
 
