@@ -17,6 +17,8 @@ MAX_RANGES = 16
 
 _RANGE = re.compile(rb"([0-9]{0,18})-([0-9]{0,18})")
 
+_END = 10**18  # beyond every position that the grammar above takes
+
 Span = tuple[int, int]
 """First and last octet, both included."""
 
@@ -70,10 +72,13 @@ def _overlap(specs: list[RangeSpec]) -> bool:
     if sum(spec.first is None for spec in specs) > 1:
         return True
     reached = -1
-    for first, last in sorted((spec.first, spec.last) for spec in specs if spec.first is not None):
+    spans = [
+        (spec.first, _END if spec.last is None else spec.last) for spec in specs if spec.first is not None
+    ]
+    for first, last in sorted(spans):
         if first <= reached:
             return True
-        reached = 2**62 if last is None else last
+        reached = last
     return False
 
 
