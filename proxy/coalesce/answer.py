@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from proxy.cache.entry import Entry, HeadMemo
 from proxy.coalesce.body import BodyReader, SharedBody
-from proxy.coalesce.flight import Seat
 from proxy.coalesce.outcomes import Role
+from proxy.coalesce.seat import Seat
 from proxy.http.messages import ResponseHead
 from proxy.policy.cache_status import ForwardReason
 
@@ -52,6 +52,7 @@ class Answer:
     stored: bool = False
     collapsed: bool | None = None
     wait_s: float = 0.0
+    origin_s: float = 0.0
     role: Role | None = None
     entry: Entry | None = None
     seat: Seat | None = None

@@ -23,10 +23,11 @@ from typing import Protocol, assert_never
 from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
-from proxy.coalesce.flight import Flight, FlightPlan, Seat, State
+from proxy.coalesce.flight import Flight, FlightPlan, State
 from proxy.coalesce.flights import Flights, FlightStatistics
 from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, TimedOut
 from proxy.coalesce.pacing import Pacer
+from proxy.coalesce.seat import Seat
 from proxy.config.settings import OnWaitTimeout, RouteSettings
 from proxy.errors import FlightFailed, NotStored, ProxyError, RefusedError, WaitTimedOut
 from proxy.http.messages import RequestHead
@@ -402,6 +403,7 @@ class Coalescer:
             stored=stream.stored and not waiter,
             collapsed=True if waiter else (False if released else None),
             wait_s=now_mono - wait.arrived_mono if waiter or released else 0.0,
+            origin_s=0.0 if waiter else stream.origin_s,
             role=seat.role,
             seat=seat,
         )

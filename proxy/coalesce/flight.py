@@ -24,7 +24,6 @@ way), and giving waiters the leader's socket bytes (a slow leader would slow all
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,8 +32,10 @@ from typing import Protocol
 
 from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry, HeadMemo
-from proxy.coalesce.body import BodyReader, SharedBody
-from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream, TimedOut
+from proxy.coalesce.body import SharedBody
+from proxy.coalesce.deadlines import Deadlines
+from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
+from proxy.coalesce.seat import Seat
 from proxy.config.settings import RouteSettings
 from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
@@ -101,55 +102,6 @@ class FlightTable(Protocol):
         """Its variant is known now."""
 
 
-class Seat:
-    """One exchange's share in a flight; it must `leave()` in the end, however it ends."""
-
-    __slots__ = ("_outcome", "_waiting", "epoch", "flight", "joined_mono", "reader", "request", "role")
-
-    def __init__(
-        self, flight: Flight, role: Role, request: RequestHead, *, epoch: int, joined_mono: float
-    ) -> None:
-        self.flight = flight
-        self.role = role
-        self.request = request
-        self.epoch = epoch
-        self.joined_mono = joined_mono
-        self.reader: BodyReader | None = None
-        self._outcome: Outcome | None = None
-        self._waiting: asyncio.Future[None] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Seat {self.role} {self._outcome!r} in {self.flight!r}>"
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has its outcome."""
-        return self._outcome is not None
-
-    def settle(self, outcome: Outcome) -> None:
-        """Give the seat its one outcome, and its place in the body before any of it can be dropped."""
-        assert self._outcome is None, f"{self!r} is given {outcome!r} as well"
-        self._outcome = outcome
-        if isinstance(outcome, Stream):
-            self.reader = self.flight.body.reader()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def wait_outcome(self) -> Outcome:
-        """Wait until the head came, the flight failed or the deadline passed."""
-        if self._outcome is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        assert self._outcome is not None, f"{self!r} was woken without an outcome"
-        return self._outcome
-
-    def leave(self) -> None:
-        """Give the seat up. Idempotent."""
-        if self.reader is not None:
-            self.reader.close()
-        self.flight.give_up(self)
-
-
 class Flight:
     """One forward request in progress. Made by `Flights`."""
 
@@ -170,8 +122,7 @@ class Flight:
         self._clock = cache.clock
         self._table = table
         self._seats: dict[Seat, None] = {}  # an ordered set: first come, first served
-        self._deadlines: list[tuple[float, int, Seat]] = []
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines(cache.clock)
         self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
         self._entry_terms: Terms | None = None  # set while the body is to be stored
         self._received_mono = self._received_at = self._initial_age_s = 0.0
@@ -190,11 +141,6 @@ class Flight:
     # seats
 
     @property
-    def head_came_mono(self) -> float:
-        """When the head came; 0 before."""
-        return self._received_mono
-
-    @property
     def seats(self) -> int:
         """Exchanges that hold a seat now."""
         return len(self._seats)
@@ -208,8 +154,7 @@ class Flight:
             seat.settle(self._stream)
             self.waiters_served += 1
         elif deadline_mono is not None:
-            heapq.heappush(self._deadlines, (deadline_mono, id(seat), seat))
-            self._set_alarm()
+            self._deadlines.add(deadline_mono, seat)
         return seat
 
     def accepts(self, request: RequestHead) -> bool:
@@ -263,22 +208,6 @@ class Flight:
             self.body.expected_bytes - self.body.received_bytes
             <= self.plan.route.coalesce.abandoned_fill_max_bytes
         )
-
-    # deadlines
-
-    def _set_alarm(self) -> None:
-        if self._alarm is None and self._deadlines:
-            delay_s = max(0.0, self._deadlines[0][0] - self._clock.mono())
-            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._deadline_passed)
-
-    def _deadline_passed(self) -> None:
-        self._alarm = None
-        now_mono = self._clock.mono()
-        while self._deadlines and self._deadlines[0][0] <= now_mono:
-            seat = heapq.heappop(self._deadlines)[2]
-            if not seat.settled:
-                seat.settle(TimedOut())
-        self._set_alarm()
 
     # the way of the forward request
 
@@ -386,6 +315,7 @@ class Flight:
             initial_age_s=self._initial_age_s,
             received_mono=self._received_mono,
             received_at=self._received_at,
+            origin_s=self._received_mono - self.asked_mono,
             memo=self._memo,
             failed=isinstance(verdict, OriginFailed),
         )
@@ -506,8 +436,7 @@ class Flight:
         for future in self._head_waiters:
             if not future.done():
                 future.set_result(None)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._deadlines.clear()
         self._cache.fences.leave(self.epoch)
         self._table.remove(self)
 

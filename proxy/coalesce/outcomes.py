@@ -51,8 +51,8 @@ class Stream:
     """Take the answer from the flight's body as it comes.
 
     `head` is end-to-end fields as the origin sent them. `stored` says whether it will be stored, as far as
-    the head can tell. `terms` is None where the answer is for the leader alone. `failed` marks a 5xx
-    that a stale copy may stand in for.
+    the head can tell. `terms` is None where the answer is for the leader alone. `origin_s` is the time from
+    asking to the head. `failed` marks a 5xx that a stale copy may stand in for.
     """
 
     head: ResponseHead
@@ -62,6 +62,7 @@ class Stream:
     initial_age_s: float
     received_mono: float
     received_at: float
+    origin_s: float
     memo: HeadMemo
     failed: bool = False
 

@@ -316,8 +316,7 @@ class Proxy:
         exchange.outcome = answer.outcome
         exchange.role = answer.role
         exchange.wait_s = answer.wait_s
-        if answer.seat is not None and answer.entry is None:
-            exchange.origin_s = max(0.0, answer.seat.flight.head_came_mono - answer.seat.flight.asked_mono)
+        exchange.origin_s = answer.origin_s
 
     # passing through
 

@@ -1,0 +1,68 @@
+"""A seat: one exchange's share in a flight, with its one outcome and its place in the body."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from proxy.coalesce.body import BodyReader, SharedBody
+from proxy.coalesce.outcomes import Outcome, Role, Stream
+from proxy.http.messages import RequestHead
+
+
+class SeatedIn(Protocol):
+    """What a seat needs of its flight."""
+
+    body: SharedBody
+
+    def give_up(self, seat: Seat) -> None:
+        """The exchange leaves."""
+
+
+class Seat:
+    """One exchange's share in a flight; it must `leave()` in the end, however it ends."""
+
+    __slots__ = ("_outcome", "_waiting", "epoch", "flight", "joined_mono", "reader", "request", "role")
+
+    def __init__(
+        self, flight: SeatedIn, role: Role, request: RequestHead, *, epoch: int, joined_mono: float
+    ) -> None:
+        self.flight = flight
+        self.role = role
+        self.request = request
+        self.epoch = epoch
+        self.joined_mono = joined_mono
+        self.reader: BodyReader | None = None
+        self._outcome: Outcome | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Seat {self.role} {self._outcome!r} in {self.flight!r}>"
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has its outcome."""
+        return self._outcome is not None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Give the seat its one outcome, and its place in the body before any of it can be dropped."""
+        assert self._outcome is None, f"{self!r} is given {outcome!r} as well"
+        self._outcome = outcome
+        if isinstance(outcome, Stream):
+            self.reader = self.flight.body.reader()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def wait_outcome(self) -> Outcome:
+        """Wait until the head came, the flight failed or the deadline passed."""
+        if self._outcome is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        assert self._outcome is not None, f"{self!r} was woken without an outcome"
+        return self._outcome
+
+    def leave(self) -> None:
+        """Give the seat up. Idempotent."""
+        if self.reader is not None:
+            self.reader.close()
+        self.flight.give_up(self)
