@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
@@ -21,6 +21,9 @@ DELAY_S = 0.2
 BODY_BYTES = 10 * 1024
 _BUDGET_S = 200.0
 _LIMITED_ABOVE = 0.9
+_SETTLE_S = 1.0
+_SETTLE_STEP_S = 0.05
+_SETTLED_BELOW_S = 0.015  # one tick of the kernel's clock, in all
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ def measure(candidates: Sequence[Candidate], runs: int, open_files: int) -> Sect
                 break
             for size in sizes:
                 for name in _turns(list(servers), run):
+                    _settle(servers.values())
                     _herd(servers[name], control, f"/herd/{name}/{size}/{run}", size, cells[name, size])
             done += 1
     return _section(candidates, sizes, cells, done)
@@ -104,6 +108,17 @@ def _turns(names: list[str], run: int) -> list[str]:
     """Another one begins in each run, so that no candidate always follows the same other."""
     first = run % len(names)
     return names[first:] + names[:first]
+
+
+def _settle(servers: Collection[Server]) -> None:
+    """Wait until nobody is still at work on the last herd's connections, for a second at most."""
+    began_mono = time.monotonic()
+    used_s = -1.0
+    while time.monotonic() - began_mono < _SETTLE_S:
+        before_s, used_s = used_s, sum(server.cpu_s() for server in servers)
+        if before_s >= 0 and used_s - before_s < _SETTLED_BELOW_S:
+            return
+        time.sleep(_SETTLE_STEP_S)
 
 
 def _herd(server: Server, control: StubControl, target: str, size: int, cell: _Cell) -> None:
