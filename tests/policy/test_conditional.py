@@ -233,6 +233,7 @@ CONDITIONS = st.lists(
 ).map(Fields)
 
 
+@pytest.mark.slow
 @given(CONDITIONS, CONDITIONS)
 def test_no_octets_make_a_condition_raise(asked: Fields, stored: Fields) -> None:
     head = ResponseHead(200, stored)
@@ -242,6 +243,7 @@ def test_no_octets_make_a_condition_raise(asked: Fields, stored: Fields) -> None
     freshen(head, ResponseHead(304, asked))
 
 
+@pytest.mark.slow
 @given(st.lists(st.from_regex(rb'(W/)?"[!#-~]{0,6}"', fullmatch=True), min_size=1, max_size=5))
 def test_entity_tags_are_read_back(tags: list[bytes]) -> None:
     assert parse_entity_tags(b" ,".join(tags)) == tuple(tags)

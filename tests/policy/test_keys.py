@@ -96,6 +96,7 @@ PARTS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(PARTS, PARTS)
 def test_no_two_inputs_have_one_key(
     one: tuple[str, str, bytes, bytes, tuple[bytes, ...]],

@@ -116,6 +116,7 @@ def test_no_octets_make_the_parser_raise(value: bytes) -> None:
     parse_range(value)
 
 
+@pytest.mark.slow
 @given(
     st.from_regex(rb"bytes=([0-9]{0,3}-[0-9]{0,3},){0,4}[0-9]{0,3}-[0-9]{0,3}", fullmatch=True),
     st.integers(0, 600),

@@ -336,6 +336,7 @@ ROUTES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     forbidding=st.sampled_from(FORBIDDING),
     before=permissive_fields(),
@@ -361,6 +362,7 @@ def test_no_fields_outweigh_one_that_forbids(
         assert found.store_terms is None
 
 
+@pytest.mark.slow
 @given(fields=permissive_fields(), asked=REQUESTS, where=ROUTES, age=st.integers(0, 200))
 def test_whoever_leads_may_take_what_is_shareable_for_it(
     fields: list[Pair], asked: RequestHead, where: RouteSettings, age: int
