@@ -90,16 +90,21 @@ class Upload:
         sent = 0
         while piece := await body.read():
             sent += len(piece)
+            if length is not None and sent > length:
+                break
             if length is None:
                 connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
             else:
-                assert sent <= length, f"the body gave {sent} octets, {length} were declared"
                 connection.write(piece)
             if connection.must_drain:
                 await self._drain()
         if length is None:
             connection.write(b"0\r\n\r\n")
-        assert length is None or sent == length, f"the body gave {sent} octets, {length} were declared"
+        elif sent != length:
+            # What is missing would be taken from the next request, what is too much for one (RFC 9112 §6.3).
+            raise ProxyError(
+                f"the request's body has {'more' if sent > length else 'less'} than {length} octets"
+            )
 
     async def _drain(self) -> None:
         # A limit of its own: the connection's may be in use by the reader of an answer that came early.

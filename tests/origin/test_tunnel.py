@@ -90,7 +90,7 @@ async def test_writing_waits_while_the_origin_is_slow(scripted: ScriptedOrigin, 
     tunnel = response.tunnel
     assert tunnel is not None
     peer.pause_reading()
-    size = 32 * 1024 * 1024  # more than the kernel takes
+    size = 12 * 1024 * 1024  # more than the kernel takes
     writing = spawn(tunnel.write(b"x" * size), name="write")
     await turns(200)
     assert not writing.done()

@@ -1,0 +1,51 @@
+"""Opening connections within the time to connect."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.errors import OriginTimeout
+from tests.origin.asking import ask, get
+from tests.origin.conftest import Connect
+from tests.origin.scripted import ScriptedOrigin
+from tests.origin.waiting import soon, until
+
+
+async def test_a_handshake_that_does_not_end_is_a_time_out_and_goes_on_elsewhere(
+    scripted: ScriptedOrigin, connect: Connect
+) -> None:
+    client = connect(scripted.url.replace("http:", "https:"), connect_timeout_s=0.03, fail_after=1)
+    with pytest.raises(OriginTimeout, match="connect_timeout_s"):
+        await soon(client.send(get()))
+    assert client.statistics().connect_failures == 1
+    await (await scripted.accept()).closed()
+
+
+async def test_cancelling_while_connecting_leaves_no_connection(
+    scripted: ScriptedOrigin, connect: Connect
+) -> None:
+    client = connect(scripted.url.replace("http:", "https:"))
+    asking = ask(client)
+    peer = await scripted.accept()
+    await until(lambda: peer.pending)  # in the middle of the handshake
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(asking)
+    await peer.closed()
+
+
+@pytest.mark.parametrize("after", range(6))
+async def test_cancelling_at_any_turn_leaves_no_connection(
+    scripted: ScriptedOrigin, connect: Connect, after: int
+) -> None:
+    client = connect(scripted.url)
+    asking = ask(client)
+    for _ in range(after):
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(asking)
+    await until(lambda: all(peer.ended for peer in scripted.peers))
+    await soon(client.close())
