@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
+from proxy.cache.fill_budget import FillBudget
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStatistics, MemoryStore
 from proxy.clock import Clock
@@ -24,6 +25,7 @@ class ResponseCache:
         self.clock = clock
         self.keys = KeyMemory(clock=clock, max_keys=settings.max_keys_remembered)
         self.fences = Fences()
+        self.fill_budget = FillBudget(limit_bytes=settings.max_fill_bytes)
         self.max_entry_bytes = settings.max_entry_bytes
         self._memory = MemoryStore(
             max_bytes=settings.max_bytes, max_entry_bytes=settings.max_entry_bytes, policy=settings.policy
@@ -55,6 +57,11 @@ class ResponseCache:
         self.keys.learn_varies_on(entry.key, entry.varies_on)
         self.keys.clear_mark(entry.key, entry.variant)
         return True
+
+    def discard(self, entry: Entry) -> None:
+        """The origin answered its revalidation with what may not be stored: the old answer is told no more."""
+        if self._memory.get(entry.key, entry.variant) is entry:
+            self._memory.remove(entry.key, entry.variant)
 
     def purge(self, key: CacheKey, *, soft: bool = False) -> int:
         """Remove every variant of the key, or make it stale; how many there were.

@@ -20,10 +20,13 @@ phone would stop the herd).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 
 from proxy.errors import ProxyError
+
+SMALL_PIECES = 256
+"""So many pieces in a row are joined if together they are no more than a usual read: an origin that sends
+octet by octet would otherwise cost fifty times the body in objects."""
 
 READ_AHEAD_BYTES = 512 * 1024
 """In the passing regime the writer may be this far ahead of the fastest reader: enough to keep a fast
@@ -110,6 +113,8 @@ class SharedBody:
         "_pieces",
         "_readers",
         "_room",
+        "_tail",
+        "_tail_at",
         "_window_bytes",
         "ended",
         "ends_with_connection",
@@ -124,8 +129,10 @@ class SharedBody:
         self.received_bytes = 0
         self.ended = False
         self.error: ProxyError | None = None
-        self._pieces: deque[bytes] | list[bytes] = []
+        self._pieces: list[bytes] = []
         self._base = 0  # number of the first piece still held
+        self._tail = 0  # number of the first piece that may still be joined with those after it,
+        self._tail_at = 0  # and the octet that it begins with
         self._keeping = True
         self._window_bytes = max(window_bytes, 2 * READ_AHEAD_BYTES)
         self._readers: set[BodyReader] = set()
@@ -179,13 +186,16 @@ class SharedBody:
         self.received_bytes += len(piece)
         if not self._keeping:
             self._cut_laggards()
+        elif len(self._pieces) - self._tail >= SMALL_PIECES:
+            self._join_tail()
         self._wake()
 
     def finish(self) -> None:
         """The body is whole."""
         self.ended = True
         if self._keeping and self.received_bytes <= READ_AHEAD_BYTES and len(self._pieces) > 1:
-            self._join_pieces()
+            self._tail = self._tail_at = 0  # a small stored body is written with one call
+            self._join_tail()
         self._wake()
 
     def fail(self, error: ProxyError) -> None:
@@ -198,7 +208,6 @@ class SharedBody:
         """Go over to the passing regime; no new reader may start at the beginning after this."""
         if self._keeping:
             self._keeping = False
-            self._pieces = deque(self._pieces)
             self._drop_taken()
 
     async def wait_room(self) -> None:
@@ -240,11 +249,16 @@ class SharedBody:
         place = number - self._base
         return self._pieces[place] if place < len(self._pieces) else None
 
-    def _join_pieces(self) -> None:
-        # A small stored body is written with one call. Readers in the middle find their place by octets.
-        self._pieces = [b"".join(self._pieces)]
-        for reader in self._readers:
-            reader._index, reader._skip = 0, reader.position
+    def _join_tail(self) -> None:
+        """Join the pieces since the last large one; readers among them find their place by octets."""
+        tail_bytes = self.received_bytes - self._tail_at
+        if tail_bytes <= READ_AHEAD_BYTES:
+            self._pieces[self._tail :] = [b"".join(self._pieces[self._tail :])]
+            for reader in self._readers:
+                if reader._index > self._tail:
+                    reader._index, reader._skip = self._tail, reader.position - self._tail_at
+        if tail_bytes > READ_AHEAD_BYTES // 8:
+            self._tail, self._tail_at = len(self._pieces), self.received_bytes
 
     def _fastest(self) -> int:
         return max(reader.position for reader in self._readers)
@@ -265,11 +279,9 @@ class SharedBody:
 
     def _drop_taken(self) -> None:
         slowest = min((reader._index for reader in self._readers), default=self._base + len(self._pieces))
-        pieces = self._pieces
-        assert isinstance(pieces, deque)
-        while self._base < slowest and pieces:
-            pieces.popleft()
-            self._base += 1
+        if slowest > self._base:
+            del self._pieces[: slowest - self._base]
+            self._base = slowest
 
     def _cut_laggards(self) -> None:
         if len(self._readers) < 2:

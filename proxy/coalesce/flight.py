@@ -127,6 +127,7 @@ class Flight:
         self._entry_terms: Terms | None = None  # set while the body is to be stored
         self._received_mono = self._received_at = self._initial_age_s = 0.0
         self._memo = HeadMemo()
+        self._budget_bytes = 0
         self._head_waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -339,7 +340,7 @@ class Flight:
                 seat.settle(leader_stream)
             else:
                 seat.settle(self._waiter_outcome(seat, verdict, stream))
-        if self._entry_terms is None:
+        if self._entry_terms is None and not self.body.ended:  # after a 304 it is the stored one
             self.body.stop_keeping()
 
     def _waiter_outcome(self, seat: Seat, verdict: Verdict, stream: Stream) -> Outcome:
@@ -373,16 +374,24 @@ class Flight:
             return
         while piece := await response.read():
             body.append(piece)
-            if body.keeping:
-                if self._too_large():
-                    self._entry_terms = None
-                    self.state = State.CLOSED
-                    body.stop_keeping()
-                    self._table.remove(self)
-            else:
+            if body.keeping and (self._too_large() or not self._take_budget(len(piece))):
+                self._stop_keeping()
+            if not body.keeping:
                 await body.wait_room()
         body.finish()
         self._commit()
+
+    def _take_budget(self, octets: int) -> bool:
+        taken = self._cache.fill_budget.take(octets)
+        self._budget_bytes += octets if taken else 0
+        return taken
+
+    def _stop_keeping(self) -> None:
+        """The body will not be stored: those who have seats get it at their pace, nobody else may join."""
+        self._entry_terms = None
+        self.state = State.CLOSED
+        self.body.stop_keeping()
+        self._table.remove(self)
 
     def _too_large(self) -> bool:
         known_bytes = max(self.body.expected_bytes or 0, self.body.received_bytes)
@@ -392,7 +401,10 @@ class Flight:
         return self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)
 
     def _commit(self) -> None:
-        if self._entry_terms is None or self.head is None:
+        assert self.head is not None, f"{self!r} has a body and no head"
+        if self._entry_terms is None:
+            if self.plan.stored is not None and self.head.status < 400 and _anonymous(self.plan.request):
+                self._cache.discard(self.plan.stored)
             return
         entry = Entry(
             key=self.plan.key,
@@ -437,6 +449,8 @@ class Flight:
             if not future.done():
                 future.set_result(None)
         self._deadlines.clear()
+        self._cache.fill_budget.give_back(self._budget_bytes)
+        self._budget_bytes = 0
         self._cache.fences.leave(self.epoch)
         self._table.remove(self)
 
@@ -448,6 +462,11 @@ _ENDINGS: dict[type[object], Ending] = {
     AboutLeader: Ending.ABOUT_LEADER,
     OriginFailed: Ending.ORIGIN_FAILED,
 }
+
+
+def _anonymous(request: RequestHead) -> bool:
+    """Whether the answer says something of everybody's: one to a user may be private where the rest is not."""
+    return b"cookie" not in request.fields and b"authorization" not in request.fields
 
 
 def _ending_of(verdict: Verdict) -> Ending:

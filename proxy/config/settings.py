@@ -348,6 +348,8 @@ class CacheSettings(Settings):
     """All entries: bodies, heads and bookkeeping."""
     max_entry_bytes: PositiveInt = 64 * MiB
     """Largest body that is stored; a flight that grows past it takes no new waiters."""
+    max_fill_bytes: PositiveInt = 256 * MiB
+    """Bodies on their way into the tier, all together; a fill that would exceed it is passed on at its clients' pace and not stored."""
     policy: EvictionPolicy = EvictionPolicy.LRU
     """Which entry goes first."""
     max_keys_remembered: PositiveInt = 100_000

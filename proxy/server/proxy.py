@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
@@ -22,7 +22,7 @@ from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.coalescer import Ask, Coalescer
 from proxy.coalesce.flights import FlightStatistics
-from proxy.config.settings import Config, RouteSettings
+from proxy.config.settings import Config, CookieRule, RouteSettings
 from proxy.errors import (
     ClientError,
     ClientGone,
@@ -366,7 +366,12 @@ class Proxy:
     def _invalidate(self, request: RequestHead, route: Route, status: int) -> None:
         """An unsafe method that did not fail changed what the target answers (RFC 9111 §4.4)."""
         if request.method not in SAFE_METHODS and 200 <= status < 400 and route.settings.cache.enabled:
-            self._cache.purge(cache_key(route.name, request, route=route.settings))
+            of_nobody = replace(request, fields=request.fields.without((b"cookie",)))
+            key = cache_key(route.name, of_nobody, route=route.settings)
+            if route.settings.cookies is CookieRule.KEY:  # then each user's key begins with it
+                self._cache.purge_where(lambda found, _tags: found.startswith(key))
+            else:
+                self._cache.purge(key)
 
     def _client_address(self, exchange: Exchange, request: RequestHead) -> ClientAddress:
         return ClientAddress(exchange.client or None, request.scheme, exchange.trusted)

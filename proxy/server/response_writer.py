@@ -45,7 +45,7 @@ class ResponseWriter:
 
     def informational(self, head: ResponseHead) -> None:
         """Pass a 1xx on, if the client may know of it (RFC 9110 §15.2)."""
-        if self._minor_version >= 1 and not self.head_sent:
+        if self._minor_version >= 1 and not self.head_sent and self._connection.connected:
             self._connection.write(
                 status_line(head.status, head.reason) + render_fields(head.fields) + b"\r\n"
             )
