@@ -187,7 +187,7 @@ async def test_two_kept_connections_are_not_tried_one_after_the_other(
         pytest.param(lambda: get(may_repeat=False), {}, id="not-repeatable"),
         pytest.param(get, {"retry": False}, id="switched-off"),
         pytest.param(
-            ForwardRequest("PUT", b"/a", Fields([HOST]), body=ScriptedBody(b"x"), may_repeat=True),
+            lambda: ForwardRequest("PUT", b"/a", Fields([HOST]), body=ScriptedBody(b"x"), may_repeat=True),
             {},
             id="body",
         ),
