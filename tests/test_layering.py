@@ -1,0 +1,174 @@
+"""Imports point towards what is purer, never back (STYLE, section 2). The table below says what is where."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Purest first. A module imports its own group and the layers before it, never another group of its layer.
+LAYERS: dict[str, dict[str, str]] = {
+    "pure": {
+        "pure": """
+            errors routing
+            config.arranging config.problems config.reference config.scalars config.schema config.settings
+            config.shape config.tree config.units config.validating config.values
+            http.dates http.fields http.messages http.rendering
+            policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
+            policy.decide policy.forwarding policy.freshness policy.hop_by_hop policy.keys policy.ranges
+            policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys policy.terms
+            policy.upgrades
+        """,
+    },
+    "ports": {"ports": "clock origin.port"},
+    "tasks": {"tasks": "tasks"},
+    "adapters": {
+        "configuration file": "config.docs config.explaining config.loading config.reading",
+        "origin": """
+            origin.address origin.balancer origin.chunked origin.client origin.connection origin.connector
+            origin.exchange origin.faults origin.inbox origin.pool origin.request_head origin.resolver
+            origin.response_head origin.slots origin.statistics origin.tls origin.tunnel origin.upload
+        """,
+    },
+    # One group: an entry holds the body that its flight fills, and a flight stores the entry.
+    "cache and flights": {
+        "cache and flights": """
+            cache.cache cache.entry cache.fences cache.fill_budget cache.key_memory cache.memory
+            coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
+            coalesce.flights coalesce.outcomes coalesce.pacing coalesce.seat
+        """,
+    },
+    "shells": {
+        "shells": """
+            __main__ admin.app cli
+            server.client_connection server.delivery server.exchange server.ledger server.listener
+            server.own_answers server.passing server.proxy server.request_body server.response_writer
+            server.run server.server
+        """,
+    },
+}
+
+# Flights know the origin by its port only; they are below the adapters for the sake of nothing else.
+KNOW_NO_ADAPTER = "cache and flights"
+
+STDLIB_WITHOUT_IO = frozenset(
+    {
+        "calendar", "collections", "copy", "dataclasses", "datetime", "difflib", "enum", "fractions",
+        "functools", "http", "ipaddress", "json", "math", "pathlib", "re", "textwrap", "time", "types",
+        "typing", "urllib", "warnings",
+    }
+)  # fmt: skip
+LIBRARIES_WITHOUT_IO = frozenset({"http_sf", "pydantic", "pydantic_core"})
+CLOCK_READINGS = frozenset(
+    {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep", "now", "utcnow", "today"}
+)
+ONE_LIBRARY = {"pydantic_core": "pydantic"}
+
+RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
+PLACES = {
+    f"proxy.{module}": (layer, group)
+    for layer, groups in LAYERS.items()
+    for group, modules in groups.items()
+    for module in modules.split()
+}
+
+
+def _files() -> dict[str, Path]:
+    """Every module's file by its dotted name; a package's `__init__` has the package's name."""
+    found = {}
+    for path in (ROOT / "proxy").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+FILES = _files()
+PACKAGES = frozenset(name for name, path in FILES.items() if path.name == "__init__.py")
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+def _imports(module: str) -> Iterator[str]:
+    """What a module imports, wherever in it: dotted names, of modules if they are ours."""
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            source = node.module or ""
+            for alias in node.names:
+                submodule = f"{source}.{alias.name}"
+                yield submodule if submodule in FILES else source
+
+
+def _ours(module: str) -> set[str]:
+    return {name for name in _imports(module) if name.partition(".")[0] == "proxy"}
+
+
+def _foreign(module: str) -> set[str]:
+    tops = {name.partition(".")[0] for name in _imports(module)}
+    return tops - {"proxy", "__future__"}
+
+
+def _may_import(module: str, other: str) -> bool:
+    if other == "proxy":  # the version
+        return True
+    (layer, group), (other_layer, other_group) = PLACES[module], PLACES[other]
+    if layer == KNOW_NO_ADAPTER and other_layer == "adapters":
+        return False
+    return RANK[other_layer] < RANK[layer] or (other_layer, other_group) == (layer, group)
+
+
+def test_every_module_has_its_place() -> None:
+    modules = set(FILES) - PACKAGES
+    assert modules - set(PLACES) == set(), "place these in LAYERS"
+    assert set(PLACES) - modules == set(), "these are gone: take them out of LAYERS"
+
+
+@pytest.mark.parametrize("module", sorted(PLACES))
+def test_a_module_imports_only_what_is_purer_or_its_own(module: str) -> None:
+    layer = PLACES[module][0]
+    breaches = {f"{other} ({PLACES[other][0]})" for other in _ours(module) if not _may_import(module, other)}
+    assert not breaches, f"{module} ({layer}) imports {sorted(breaches)}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name, place in PLACES.items() if place[0] == "pure"))
+def test_a_pure_module_has_nothing_to_do_io_with(module: str) -> None:
+    assert not _foreign(module) - STDLIB_WITHOUT_IO - LIBRARIES_WITHOUT_IO
+
+
+@pytest.mark.parametrize("module", sorted(name for name, place in PLACES.items() if place[0] == "pure"))
+def test_a_pure_module_reads_no_clock(module: str) -> None:
+    clocks = {"time", "datetime", "date"}
+    readings = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(_tree(module))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.value.id in clocks and node.attr in CLOCK_READINGS
+    }
+    assert not readings
+    from_time = {
+        alias.name
+        for node in ast.walk(_tree(module))
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+        for alias in node.names
+    }
+    assert not from_time & CLOCK_READINGS
+
+
+@pytest.mark.parametrize("module", sorted(PLACES))
+def test_a_module_knows_one_library_at_most(module: str) -> None:
+    libraries = {ONE_LIBRARY.get(name, name) for name in _foreign(module) - sys.stdlib_module_names}
+    assert len(libraries) <= 1, f"{module} imports {sorted(libraries)}"
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES - {"proxy"}))
+def test_a_package_imports_nothing_by_itself(package: str) -> None:
+    assert not set(_imports(package)) - {"__future__"}
