@@ -30,6 +30,8 @@ class Outcome(StrEnum):
     """We answered it without asking: bad request, no room, nothing stored for only-if-cached."""
     FAILED = "failed"
     """It asked or waited, and the origin gave no answer."""
+    GONE = "gone"
+    """Its client left before it was clear what it would get."""
 
 
 @dataclass(slots=True, eq=False)

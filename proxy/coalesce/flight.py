@@ -142,6 +142,16 @@ class Flight:
     # seats
 
     @property
+    def shareable(self) -> bool:
+        """Whether the head came and allowed sharing."""
+        return self._stream is not None
+
+    @property
+    def waiters(self) -> int:
+        """Exchanges that joined and have not left. Counts seats: for statistics, not for each request."""
+        return sum(seat.role is Role.WAITER for seat in self._seats)
+
+    @property
     def seats(self) -> int:
         """Exchanges that hold a seat now."""
         return len(self._seats)

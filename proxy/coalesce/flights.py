@@ -22,6 +22,8 @@ class FlightStatistics:
     """Counters since the start, and the present state.
 
     `started` counts every flight: coalesced, alone and background; `endings` those that are over.
+    `seats` includes the leaders, `waiters` does not. `shareable_fetches` counts flights whose answer's head
+    allowed sharing, revalidations included; those that are running too.
     `oldest_s` is the age of the oldest flight whose head has not come: a hung origin raises no error
     rate, it raises this.
     """
@@ -31,7 +33,9 @@ class FlightStatistics:
     background: int
     endings: dict[Ending, int]
     seats: int
+    waiters: int
     waiters_served: int
+    shareable_fetches: int
     oldest_s: float
 
 
@@ -43,7 +47,7 @@ class Flights:
         self._joinable: dict[Place, Flight] = {}
         self._places: dict[Flight, Place] = {}
         self._running: dict[Flight, None] = {}  # ordered by start
-        self._started = self._background = self._waiters_served = 0
+        self._started = self._background = self._waiters_served = self._shareable_fetches = 0
         self._endings: Counter[Ending] = Counter()
 
     def __repr__(self) -> str:
@@ -60,7 +64,9 @@ class Flights:
             background=self._background,
             endings=dict(self._endings),
             seats=sum(flight.seats for flight in self._running),
+            waiters=sum(flight.waiters for flight in self._running),
             waiters_served=self._waiters_served + sum(flight.waiters_served for flight in self._running),
+            shareable_fetches=self._shareable_fetches + sum(flight.shareable for flight in self._running),
             oldest_s=0.0 if oldest is None else now_mono - oldest.started_mono,
         )
 
@@ -93,6 +99,7 @@ class Flights:
         self._drop_place(flight)
         if flight.state is State.OVER and self._running.pop(flight, flight) is None:
             self._waiters_served += flight.waiters_served
+            self._shareable_fetches += flight.shareable
             if flight.ending is not None:
                 self._endings[flight.ending] += 1
 

@@ -16,7 +16,8 @@ from proxy.server.response_writer import ResponseWriter
 class Exchange:
     """Facts of one exchange; written to by whoever answers it, read by the ledger.
 
-    `wait_s` is the time in another's flight, `origin_s` the time until the origin's head. `aborted`
+    `wait_s` is the time in another's flight, `origin_s` the time until the origin's head. `shareable` says
+    that the answer is one which may be shared, stored or just fetched (the leak ratio). `aborted`
     says that the client did not get the whole answer, and `reason` why something went wrong.
     """
 
@@ -31,10 +32,18 @@ class Exchange:
     role: Role | None = None
     wait_s: float = 0.0
     origin_s: float = 0.0
+    shareable: bool = False
     aborted: bool = False
     reason: str = ""
     route: str = ""
     waits_for_continue: bool = False
+
+    def client_gone(self) -> None:
+        """The client left; an answer that was on its way keeps its outcome."""
+        self.aborted = True
+        self.reason = self.reason or "client-gone"
+        if self.outcome is Outcome.REFUSED and not self.writer.head_sent:
+            self.outcome = Outcome.GONE
 
     def continue_now(self) -> None:
         """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""

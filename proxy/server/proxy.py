@@ -136,8 +136,7 @@ class Proxy:
         try:
             await self._serve(exchange, listener, connection, message, body)
         except asyncio.CancelledError:
-            exchange.aborted = True
-            exchange.reason = exchange.reason or "client-gone"
+            exchange.client_gone()
             raise
         finally:
             self._ledger.record(exchange, now_mono=self._clock.mono())
@@ -187,7 +186,7 @@ class Proxy:
             exchange.outcome = Outcome.FAILED
         writer = exchange.writer
         if isinstance(error, ClientGone):
-            exchange.aborted = True
+            exchange.client_gone()
             writer.keep_alive = False
         elif writer.head_sent:
             exchange.aborted = True
@@ -317,6 +316,7 @@ class Proxy:
         exchange.role = answer.role
         exchange.wait_s = answer.wait_s
         exchange.origin_s = answer.origin_s
+        exchange.shareable = answer.age_s is not None
 
     # passing through
 
