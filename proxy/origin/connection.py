@@ -189,7 +189,11 @@ class OriginConnection(asyncio.Protocol):
 
     def write(self, *parts: bytes) -> None:
         """Send these octets; nothing happens on a connection that is closing."""
-        if not self.closing and self._transport is not None:
+        if self.closing or self._transport is None:
+            return
+        if len(parts) == 1:
+            self._transport.write(parts[0])  # asyncio's `writelines` copies
+        else:
             self._transport.writelines(parts)
 
     def write_eof(self) -> None:

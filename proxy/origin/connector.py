@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 
@@ -44,9 +45,15 @@ class Connector:
         """
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                return await self._open(target)
+                connection = await self._open(target)
+            if connection.closing:
+                # Lost, or spoken on, between two turns of the loop: nobody would be told of it any more.
+                raise ConnectionResetError(
+                    errno.ECONNRESET, "closed at once, or it spoke before it was asked"
+                )
         except CONNECT_FAULTS as error:
             raise connect_fault(error, origin=self._name, where=target) from error
+        return connection
 
     async def _open(self, target: Target) -> OriginConnection:
         loop = asyncio.get_running_loop()

@@ -140,8 +140,7 @@ class Exchange:
     def close(self) -> None:
         if self._tunnel is not None:
             self._tunnel.close()
-        self._inbox.end(OriginBodyCut("the answer was closed before its end was read"))
-        self._inbox.discard()
+        self._inbox.close(OriginBodyCut("the answer was closed before its end was read"))
         self._release(reusable=False)
 
     # Sending.
@@ -348,8 +347,9 @@ class Exchange:
     # Ends.
 
     def _complete(self, *, surplus: bool) -> None:
-        if surplus:
-            logger.warning("origin_sent_surplus %s", self._label)
+        connection = self._connection
+        if surplus and connection is not None:
+            logger.warning("origin_sent_surplus origin=%s address=%s", connection.origin, connection.target)
         self._inbox.end()
         whole = self._framing is not Framing.CLOSE and self._upload is None
         self._release(reusable=self._keep and whole and not surplus)

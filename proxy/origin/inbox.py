@@ -58,10 +58,13 @@ class Inbox:
         self._connection = None
         self._wake()
 
-    def discard(self) -> None:
-        """Forget what was not taken."""
-        self._pieces.clear()
-        self._size = 0
+    def close(self, error: OriginError) -> None:
+        """Forget what was not taken; a body that was not read to its end raises `error` from now on."""
+        if self._pieces:
+            self._pieces.clear()
+            self._size = 0
+            self._error = self._error or error
+        self.end(error)
 
     async def read(self, *, limit_s: float | None, complaint: str) -> bytes:
         """What has come, waiting for it; `b""` at the end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.errors import ClientError, ProxyError
+from proxy.errors import ClientError, ProxyError, UnknownMethod
 from proxy.http.fields import Pair
 from proxy.origin.port import ForwardRequest
 
@@ -29,9 +29,12 @@ def sends_body(request: ForwardRequest) -> bool:
 def write_request_head(request: ForwardRequest, *, authority: bytes) -> bytes:
     """The head's octets, Host first (RFC 9110 §7.2); a Host that is absent or empty becomes `authority`.
 
-    Raises: ClientError if a part holds octets that would end its line or break its grammar; ProxyError if
-    the fields contain framing, which is written here alone.
+    Raises: ClientError if a part holds octets that would end its line or break its grammar; UnknownMethod
+    for CONNECT, whose answer is a tunnel that we do not make; ProxyError if the fields contain framing,
+    which is written here alone.
     """
+    if request.method == "CONNECT":
+        raise UnknownMethod("CONNECT is not forwarded (RFC 9110 §9.3.6)")
     host: bytes | None = None
     lines: list[bytes] = []
     for name, value in request.fields:

@@ -23,8 +23,8 @@ class AddressStatistics:
 class OriginStatistics:
     """Counters since the start, and what is the case now.
 
-    `requests` = those that took a slot at once or after waiting, and those refused. `outstanding` counts
-    slots in use, `queue_refused` the full queue and waits above `queue_timeout_s`.
+    `requests` counts calls of `send`, however they ended. `outstanding` counts slots in use;
+    `queue_refused` those that met a full queue or waited above `queue_timeout_s`.
     """
 
     name: str

@@ -64,10 +64,11 @@ class OriginTunnel:
 
         Raises: OriginBodyCut if the connection is gone.
         """
+        if not self._connection.closing:
+            self._connection.write(octets)
+            await self._connection.drained()
         if self._connection.closing:
             raise OriginBodyCut(f"{self._connection.label}: the upgraded connection is closed")
-        self._connection.write(octets)
-        await self._connection.drained()
 
     def write_eof(self) -> None:
         """Tell the origin that nothing more will come."""
@@ -76,7 +77,6 @@ class OriginTunnel:
     def close(self) -> None:
         """Drop the connection. Idempotent."""
         self._inbox.end()
-        self._inbox.discard()
         self._connection.drop()
         self._finish()
 

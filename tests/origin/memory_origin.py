@@ -135,6 +135,7 @@ class MemoryResponse:
         self._limit_s = between_bytes_timeout_s
         self._sent = 0
         self._closed = False
+        self._ended = False
         self._failed: OriginError | None = None
         origin.open_answers += 1
 
@@ -151,10 +152,12 @@ class MemoryResponse:
     async def read(self) -> bytes:
         if self._failed is not None:
             raise self._failed
+        if self._ended:
+            return b""
         if self._closed:
             raise OriginBodyCut(f"origin {self._origin.name}: the answer was closed before its end was read")
         if self.framing is Framing.NONE:
-            self._slot.release()
+            self._end()
             return b""
         try:
             return await self._next_piece()
@@ -172,7 +175,7 @@ class MemoryResponse:
         if self._sent >= end:
             if cut and self.framing is not Framing.CLOSE:
                 raise OriginBodyCut(f"origin {self._origin.name}: the connection ended inside the body")
-            self._slot.release()
+            self._end()
             return b""
         upto = min(end, self._sent + answer.piece_bytes)
         if answer.body_gate is not None and self._sent < answer.gate_at:
@@ -180,6 +183,10 @@ class MemoryResponse:
         piece = answer.body[self._sent : upto]
         self._sent = upto
         return piece
+
+    def _end(self) -> None:
+        self._ended = True
+        self._slot.release()
 
     async def _wait_at_gate(self) -> None:
         gate = self._answer.body_gate

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from proxy.errors import OriginTimeout
+from proxy.errors import OriginProtocolError, OriginTimeout, OriginUnreachable
 from tests.origin.asking import ask, get
 from tests.origin.conftest import Connect
-from tests.origin.scripted import ScriptedOrigin
+from tests.origin.scripted import Peer, ScriptedOrigin
 from tests.origin.waiting import soon, until
 
 
@@ -49,3 +49,23 @@ async def test_cancelling_at_any_turn_leaves_no_connection(
         await soon(asking)
     await until(lambda: all(peer.ended for peer in scripted.peers))
     await soon(client.close())
+
+
+@pytest.mark.parametrize("ending", ["cut", "reset", "speak"])
+async def test_an_origin_that_ends_or_speaks_at_once_is_noticed_at_once(
+    scripted: ScriptedOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    made = Peer.connection_made
+
+    def connection_made(peer: Peer, transport: asyncio.BaseTransport) -> None:
+        made(peer, transport)
+        if ending == "speak":
+            peer.send(b"SSH-2.0-OpenSSH_9\r\n")
+        else:
+            getattr(peer, ending)()
+
+    monkeypatch.setattr(Peer, "connection_made", connection_made)
+    client = connect(scripted.url)
+    for _ in range(20):
+        with pytest.raises((OriginProtocolError, OriginUnreachable)):
+            await soon(client.send(get()))

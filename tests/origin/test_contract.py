@@ -130,6 +130,14 @@ async def test_an_empty_body_ends_at_once_and_again(stage: Stage) -> None:
     assert await soon(response.read()) == b""
     response.close()
     response.close()
+    assert await soon(response.read()) == b""
+
+
+async def test_a_body_that_was_closed_unread_is_never_taken_for_an_empty_one(stage: Stage) -> None:
+    response = await soon(stage.origin.send(get()))
+    response.close()
+    with pytest.raises(OriginBodyCut):
+        await soon(response.read())
 
 
 @pytest.mark.parametrize("framing", [Framing.LENGTH, Framing.CHUNKED])

@@ -429,6 +429,19 @@ async def test_an_answer_that_is_closed_early_drops_its_connection_at_once(
         await soon(response.read())
 
 
+async def test_a_whole_answer_that_is_closed_unread_is_not_taken_for_an_empty_one(
+    scripted: ScriptedOrigin, connect: Connect
+) -> None:
+    client = connect(scripted.url)
+    asking = ask(client)
+    (await scripted.accept()).send(OK)
+    response = await soon(asking)
+    response.close()
+    with pytest.raises(OriginBodyCut, match="closed"):
+        await soon(response.read())
+    assert client.statistics().idle_connections == 1  # the origin was done: its connection is clean
+
+
 @pytest.mark.parametrize("with_body", [False, True])
 async def test_cancelling_while_the_head_is_awaited_drops_the_connection(
     scripted: ScriptedOrigin, connect: Connect, with_body: bool

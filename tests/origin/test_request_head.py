@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import ClientError, ProxyError
+from proxy.errors import ClientError, ProxyError, UnknownMethod
 from proxy.http.fields import Fields, Pair
 from proxy.origin.port import ForwardRequest
 from proxy.origin.request_head import sends_body, write_request_head
@@ -97,6 +97,11 @@ def test_parts_that_would_say_more_are_refused(parts: dict[str, object]) -> None
 def test_fields_that_would_say_more_are_refused(field: Pair) -> None:
     with pytest.raises(ClientError):
         head_of(field)
+
+
+def test_connect_is_refused() -> None:
+    with pytest.raises(UnknownMethod):
+        head_of(method="CONNECT", target=b"a:1")
 
 
 def test_two_hosts_are_refused() -> None:
