@@ -8,7 +8,7 @@ cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from proxy.config.settings import CookieRule, HeaderRules, RouteSettings, SetCookieRule
@@ -77,16 +77,29 @@ def forward_fields(
     """The fields of the forward request, Host first, without framing and connection fields.
 
     A Host of `b""` means the authority of the address that is asked: the adapter, which chooses the
-    address, fills it in. `revalidate` are the conditions of a revalidation, see `conditional`.
+    address, fills it in. `revalidate` are the conditions of a revalidation, see `conditional`; they take
+    the place of the client's own.
 
     Raises: OriginProtocolError if a field cannot be written.
     """
     host = (b"Host", forward_host(request, route=route))
-    kept = _kept_of_request(request, route, client, leader_of_flight)
+    # beside our own conditions the client's would make a 304 ambiguous: whose validator did it match?
+    kept = _kept_of_request(request, route, client, leader_of_flight or bool(revalidate))
     added = (*_client_fields(request, kept, client), *revalidate, _via(request.minor_version, via_name))
     fields = apply_rules(Fields((host, *kept, *added)), route.request_headers)  # rules cannot name Host
     assert_safe(fields)
     return fields
+
+
+def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: ClientAddress) -> RequestHead:
+    """The request less the fields that will not reach the origin; for GET and HEAD.
+
+    What is stored is selected by what the origin saw. By a field that we drop, a stranger's
+    `X-Forwarded-Proto`, say, the answer to a request without it would be stored for those of trusted
+    proxies that have it.
+    """
+    kept = _kept_of_request(request, route, client, leader_of_flight=False)
+    return replace(request, fields=Fields(kept))
 
 
 def forward_host(request: RequestHead, *, route: RouteSettings) -> bytes:

@@ -69,9 +69,15 @@ def end_to_end(fields: Fields) -> Fields:
     Content-Length goes because whoever writes the message writes its framing: see `declared_length`.
     Idempotent. It takes away before anything is added, so that a peer can take away nothing of ours.
     """
-    dropped = HOP_BY_HOP | {b"content-length"}
+    return fields.without(hop_by_hop_names(fields) | {b"content-length"})
+
+
+def hop_by_hop_names(fields: Fields) -> frozenset[bytes]:
+    """Lower-case names of what is hop-by-hop in this message: the standard set, and what Connection names."""
+    if b"connection" not in fields:
+        return HOP_BY_HOP
     named = {name.lower() for name in fields.members(b"connection")}
-    return fields.without(dropped | {name for name in named if may_be_named(name)})
+    return HOP_BY_HOP.union(filter(may_be_named, named))
 
 
 def declared_length(fields: Fields) -> int | None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from proxy.config.settings import CookieRule, RouteSettings
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority
+from proxy.policy.hop_by_hop import hop_by_hop_names
 from proxy.policy.rewriting import forward_target
 
 CacheKey = bytes
@@ -65,9 +66,14 @@ def variant_of(names: tuple[bytes, ...], request: RequestHead) -> Variant:
     """The request's values of the fields that a response varies on; None for an absent one.
 
     Normalised only as RFC 9111 §4.1 allows: lines are joined, space around them goes, and where the
-    field's own rules make case and inner space meaningless, these go too.
+    field's own rules make case and inner space meaningless, these go too. A field that Connection names
+    is absent, since the origin does not see it: else a client could have the answer to a request without
+    the field stored for those that have it. (For more of that kind see `forwarding.seen_by_origin`.)
     """
-    return tuple(_normal_value(name, request) for name in names)
+    if not names:
+        return ()
+    unseen = hop_by_hop_names(request.fields)
+    return tuple(None if name in unseen else _normal_value(name, request) for name in names)
 
 
 def _normal_value(name: bytes, request: RequestHead) -> bytes | None:

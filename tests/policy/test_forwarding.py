@@ -20,6 +20,7 @@ from proxy.policy.forwarding import (
     forward_host,
     loops,
     response_fields,
+    seen_by_origin,
 )
 from tests.policy.heads import NOW, fields_of, request, response, route
 
@@ -182,14 +183,22 @@ def test_a_request_by_itself_keeps_its_own(
     assert (name in forwarded(field, method=method, **settings)) == kept
 
 
+def test_the_cache_sees_what_the_origin_sees() -> None:
+    asked = request("X-Forwarded-Proto: https|Cookie: a=b|X-A: 1|X-B: 1|Range: bytes=0-1|Connection: X-A")
+    seen = seen_by_origin(asked, route=route(cookies="strip"), client=STRANGER)
+    assert seen == request("X-B: 1|Range: bytes=0-1")
+    assert b"x-forwarded-proto" in seen_by_origin(asked, route=route(), client=TRUSTED).fields
+
+
 def test_other_directives_of_a_leader_go_on() -> None:
     fields = forwarded("Cache-Control: no-cache, max-stale=5|Pragma: no-cache", leader=True)
     assert fields.get(b"cache-control") == b"no-cache"
     assert fields.get(b"pragma") == b"no-cache"
 
 
-def test_a_revalidation_has_the_stored_validators_only() -> None:
-    fields = forwarded('If-None-Match: "mine"', leader=True, revalidate=((b"If-None-Match", b'"stored"'),))
+@pytest.mark.parametrize("leader", [True, False])
+def test_a_revalidation_has_the_stored_validators_only(leader: bool) -> None:
+    fields = forwarded('If-None-Match: "mine"', leader=leader, revalidate=((b"If-None-Match", b'"stored"'),))
     assert fields.get_all(b"if-none-match") == (b'"stored"',)
 
 

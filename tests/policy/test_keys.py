@@ -160,6 +160,9 @@ def test_vary_names_request_fields(fields: str, names: tuple[bytes, ...] | None)
         pytest.param(b"x-a", "X-A: 1,2", "X-A: 1, 2", False, id="inner-space-means-something"),
         pytest.param(b"x-a", "X-A: 1|X-A: 2", "X-A: 1, 2", True, id="lines-are-joined"),
         pytest.param(b"cookie", "Cookie: a=1", "Cookie: a=2", False, id="cookie"),
+        pytest.param(b"x-a", "X-A: 1|Connection: close, x-a", "", True, id="named-by-connection-is-absent"),
+        pytest.param(b"cookie", "Cookie: a|Connection: cookie", "", False, id="but-not-what-cannot-be-named"),
+        pytest.param(b"te", "TE: trailers", "", True, id="hop-by-hop-is-absent"),
         pytest.param(b"cookie", "Cookie: a=1|X: 1", "Cookie: a=1|X: 2", True, id="other-fields-do-not-count"),
     ],
 )
