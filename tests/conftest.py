@@ -1,0 +1,47 @@
+"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. A failed one is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tests.scenario import World
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+_SCENARIO_FIXTURES = frozenset({"world", "transported"})
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    chosen = os.environ.get("LOCKGATE_TEST_LOOP", "")
+    if chosen:
+        return {chosen: LOOPS[chosen]}
+    if _SCENARIO_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return {"asyncio": asyncio.new_event_loop}
+    return LOOPS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    worlds = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, World)]
+    if report.failed:
+        report.sections += [("transcript", str(world.transcript)) for world in worlds]
+    return report
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A scenario over plain TCP."""
+    scenario = World(tmp_path)
+    await scenario.open()
+    yield scenario
+    await scenario.close()
