@@ -32,6 +32,10 @@ class Fields:
             self._by_name = index
         return index
 
+    def names(self) -> Iterable[bytes]:
+        """The lower-case names, each once."""
+        return self._index().keys()
+
     def __iter__(self) -> Iterator[Pair]:
         return iter(self._pairs)
 

@@ -184,7 +184,12 @@ class ResponseDirectives:
 
         `s-maxage` is among them: it includes `proxy-revalidate` (§5.2.2.10).
         """
-        return self.no_cache or self.must_revalidate or self.proxy_revalidate or self.s_maxage is not None
+        return self.forbids_stale_in_words or self.s_maxage is not None
+
+    @property
+    def forbids_stale_in_words(self) -> bool:
+        """The same without what `s-maxage` implies."""
+        return self.no_cache or self.must_revalidate or self.proxy_revalidate
 
 
 @dataclass(frozen=True, slots=True)

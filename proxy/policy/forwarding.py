@@ -98,6 +98,10 @@ def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: Client
     `X-Forwarded-Proto`, say, the answer to a request without it would be stored for those of trusted
     proxies that have it.
     """
+    dropped = _dropped_of_request(request, route, leader_of_flight=False) - {b"host"}  # which is in the key
+    names = {name.replace(b"_", b"-") for name in request.fields.names()}
+    if dropped.isdisjoint(names) and (client.trusted or not any(map(_is_claim, names))):
+        return request  # the usual case, on the way of every hit
     kept = _kept_of_request(request, route, client, leader_of_flight=False)
     return replace(request, fields=Fields(kept))
 

@@ -63,8 +63,6 @@ class Reason(StrEnum):
     """No lifetime at all."""
     LIFETIME_ZERO = "lifetime-zero"
     """An explicit lifetime of 0."""
-    STALE_ON_ARRIVAL = "stale-on-arrival"
-    """Older than its lifetime and its grace when it came."""
     NO_CACHE = "no-cache"
     """To be validated before each use."""
     REQUEST_NO_STORE = "request-no-store"
@@ -252,8 +250,17 @@ def _for_waiting_only(
     terms: Terms,
     route: RouteSettings,
 ) -> bool:
-    """Lifetime 0, said explicitly, and nothing that could make the answer anybody's own (D3)."""
-    if not terms.explicit or directives.forbids_stale:
+    """Stale when it came, and yet nothing that could make the answer anybody's own (D3).
+
+    With an explicit lifetime above 0 it is for sharing, only too old: an origin whose clock runs behind by
+    more than a short max-age, a playlist's second, say, would otherwise turn every herd loose on itself.
+    With lifetime 0 the origin must have said more than that.
+    """
+    if not terms.explicit or terms.always_revalidate:
+        return False
+    if terms.lifetime_s > 0:
+        return True
+    if directives.forbids_stale:
         return False
     if not (directives.public or route.cache.share_lifetime_zero):
         return False
@@ -265,9 +272,7 @@ def _for_waiting_only(
 def _why_not_fresh(terms: Terms) -> Reason:
     if terms.always_revalidate:
         return Reason.NO_CACHE
-    if not terms.explicit:
-        return Reason.NO_FRESHNESS
-    return Reason.LIFETIME_ZERO if terms.lifetime_s <= 0 else Reason.STALE_ON_ARRIVAL
+    return Reason.LIFETIME_ZERO if terms.explicit else Reason.NO_FRESHNESS
 
 
 _ABOUT_THE_REQUEST = frozenset(

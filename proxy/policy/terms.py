@@ -48,16 +48,19 @@ def terms_from(
     """The same, for callers that have parsed the directives."""
     lifetime = freshness_lifetime(response, directives, cache=cache, now=now)
     cap_s = 0.0 if directives.forbids_stale else cache.max_stale_s
+    # A departure: s-maxage forbids stale (§5.2.2.10), but origins that say `s-maxage=60,
+    # stale-while-revalidate=600` in one breath (Next.js does by default) mean what they say.
+    said_cap_s = 0.0 if directives.forbids_stale_in_words else cache.max_stale_s
     return Terms(
         lifetime_s=lifetime.seconds,
         source=lifetime.source,
-        grace_s=_window(directives.stale_while_revalidate, cache.grace_s, cap_s),
-        stale_if_error_s=_window(directives.stale_if_error, cache.stale_if_error_s, cap_s),
+        grace_s=_window(directives.stale_while_revalidate, cache.grace_s, said_cap_s, cap_s),
+        stale_if_error_s=_window(directives.stale_if_error, cache.stale_if_error_s, said_cap_s, cap_s),
         max_stale_s=cap_s,
         always_revalidate=directives.no_cache,
         with_authorization=directives.public or directives.must_revalidate or directives.s_maxage is not None,
     )
 
 
-def _window(said: int | None, configured: float, cap_s: float) -> float:
-    return min(configured if said is None else said, cap_s)
+def _window(said: int | None, configured_s: float, said_cap_s: float, configured_cap_s: float) -> float:
+    return min(configured_s, configured_cap_s) if said is None else min(said, said_cap_s)

@@ -40,7 +40,7 @@ from proxy.origin.port import ForwardRequest, Origin
 from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.conditional import revalidation_fields
-from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields, loops
+from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields, loops, seen_by_origin
 from proxy.policy.keys import cache_key
 from proxy.policy.request_checks import KNOWN_METHODS, check_request
 from proxy.policy.rewriting import forward_target
@@ -290,7 +290,7 @@ class Proxy:
 
         ask = Ask(
             key=key,
-            request=request,
+            request=seen_by_origin(request, route=settings, client=client),
             directives=RequestDirectives.parse(request.fields),
             route=settings,
             origin=self._origins[settings.origin],

@@ -125,7 +125,6 @@ def test_a_route_lifetime_never_shares_what_is_forbidden(fields: str) -> None:
         pytest.param(f"{FRESH}|Vary: accept, *", "", Reason.VARY_STAR, True, id="vary-star-among-others"),
         pytest.param(f"{FRESH}|Vary: a b", "", Reason.VARY_STAR, True, id="vary-unreadable"),
         pytest.param(f"{FRESH}, no-cache", "", Reason.NO_CACHE, True, id="no-cache"),
-        pytest.param(f"{FRESH}|Age: 60", "", Reason.STALE_ON_ARRIVAL, True, id="stale-on-arrival"),
         pytest.param("Cache-Control: max-age=0", "", Reason.LIFETIME_ZERO, True, id="lifetime-zero"),
         pytest.param(
             f"{FRESH}|Content-Type: Text/Event-Stream; charset=utf-8",
@@ -212,7 +211,6 @@ def test_a_404_without_freshness_does_not_mark() -> None:
         pytest.param('Cache-Control: max-age=0|ETag: W/"x"', "", True, id="weak-etag"),
         pytest.param("Cache-Control: max-age=0|ETag: x", "", False, id="invalid-etag"),
         pytest.param("Cache-Control: max-age=0", "", False, id="max-age-0-without-validator"),
-        pytest.param(f'{FRESH}|Age: 90|ETag: "x"', "", True, id="stale-on-arrival"),
         pytest.param('ETag: "x"', "", False, id="nothing-said"),
         pytest.param('Cache-Control: max-age=0|ETag: "x"', "Cookie: a=b", False, id="cookie"),
         pytest.param(
@@ -257,6 +255,18 @@ def test_it_is_stored_besides_if_it_can_be_validated() -> None:
 
 def test_a_route_can_share_lifetime_zero_without_public() -> None:
     assert isinstance(verdict("Cache-Control: max-age=0", cache={"share_lifetime_zero": True}), WaitingOnly)
+
+
+@pytest.mark.parametrize(
+    "fields", [f"{FRESH}|Age: 60", f"{FRESH}, must-revalidate|Age: 90", "Cache-Control: s-maxage=1|Age: 2"]
+)
+@pytest.mark.parametrize("asked", ["", "Cookie: a=b"])
+def test_what_is_too_old_when_it_comes_is_for_those_who_waited(fields: str, asked: str) -> None:
+    assert isinstance(verdict(fields, asked), WaitingOnly)
+
+
+def test_what_is_too_old_and_no_cache_is_for_nobody() -> None:
+    assert isinstance(verdict(f"{FRESH}, no-cache|Age: 90"), NotForSharing)
     assert isinstance(verdict("", cache={"share_lifetime_zero": True}), NotForSharing)
 
 

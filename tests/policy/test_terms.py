@@ -32,7 +32,12 @@ def test_the_answer_can_say_zero() -> None:
     assert (said.grace_s, said.stale_if_error_s) == (0, 0)
 
 
-@pytest.mark.parametrize("forbidding", ["must-revalidate", "proxy-revalidate", "s-maxage=9", "no-cache"])
+def test_s_maxage_forbids_the_stale_that_the_answer_does_not_offer_itself() -> None:
+    said = terms("s-maxage=60, stale-while-revalidate=30", grace_s=5, stale_if_error_s=6)
+    assert (said.grace_s, said.stale_if_error_s, said.max_stale_s) == (30, 0, 0)
+
+
+@pytest.mark.parametrize("forbidding", ["must-revalidate", "proxy-revalidate", "no-cache"])
 def test_no_stale_where_a_directive_forbids_it(forbidding: str) -> None:
     said = terms(f"max-age=60, stale-while-revalidate=30, stale-if-error=40, {forbidding}", grace_s=5)
     assert (said.grace_s, said.stale_if_error_s, said.max_stale_s) == (0, 0, 0)
