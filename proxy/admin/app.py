@@ -1,78 +1,116 @@
-"""The admin listener, on aiohttp.web: `/healthz`, `/metrics`, `/statistics`."""
+"""The admin listener, on aiohttp.web: `/healthz`, `/metrics`, `/statistics`.
+
+It shares the event loop with the clients' connections and touches nothing of theirs: it reads.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
+import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from prometheus_client.exposition import choose_encoder
 
 from proxy.config.settings import AdminSettings
-from proxy.errors import ConfigError
+from proxy.metrics import registry_of
+from proxy.server.binding import Binding, bind
 
 if TYPE_CHECKING:
     from proxy.server.server import Server
 
+logger = logging.getLogger(__name__)
+
+_ADVICE = "Choose another address under admin.address, or with --admin; --admin off goes without"
+_STOP_TIMEOUT_S = 1.0
+"""How long a scraper that reads slowly holds up the end of the process."""
+
+_PATHS = "/healthz, /metrics and /statistics"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class AdminListener:
-    """Serves what an operator asks for. It does not touch the data plane."""
+    """Serves what an operator asks for."""
 
     def __init__(self, settings: AdminSettings, *, server: Server) -> None:
         self._settings = settings
         self._server = server
+        self._registry = registry_of(server.statistics)
+        self._binding: Binding | None = None
         self._runner: web.AppRunner | None = None
+
+    def __repr__(self) -> str:
+        return f"<AdminListener {self.address}>"
 
     @property
     def address(self) -> str:
         """Where it listens, with its real port."""
-        if self._runner is None or not self._runner.addresses or self._settings.address.startswith("unix:"):
-            return self._settings.address
-        host, port = self._runner.addresses[0][:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._settings.address if self._binding is None else self._binding.address
 
     async def start(self) -> None:
         """Listen. Raises: ConfigError if the address cannot be used."""
-        app = web.Application()
+        self._binding = bind(self._settings.address, advice=_ADVICE)
+        if self._binding.public:
+            logger.warning("admin_exposed address=%s: keep it off public networks", self._binding.address)
+        app = web.Application(middlewares=[_plain_errors])
         app.add_routes(
             [
                 web.get("/healthz", self._health),
+                web.get("/metrics", self._metrics),
                 web.get("/statistics", self._statistics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S)
         await self._runner.setup()
-        address = self._settings.address
-        site: web.BaseSite
-        if address.startswith("unix:"):
-            site = web.UnixSite(self._runner, Path(address.removeprefix("unix:")))
-        else:
-            host, _, port = address.rpartition(":")
-            site = web.TCPSite(self._runner, host.strip("[]"), int(port))
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise ConfigError(
-                f"the admin listener cannot use {address}: {error.strerror or error}. "
-                "Choose another under admin.address, or `enabled: false`."
-            ) from error
+        await web.SockSite(self._runner, self._binding.sock).start()
 
     async def stop(self) -> None:
-        """Close it."""
+        """Close it. Idempotent."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._binding is not None:
+            self._binding.sock.close()
+            self._binding.remove_file()
 
     async def _health(self, _request: web.Request) -> web.Response:
         if self._server.healthy:
             return web.Response(text="ok\n")
         return web.Response(status=503, text="draining\n")
 
+    async def _metrics(self, request: web.Request) -> web.Response:
+        registry = self._registry
+        if names := request.query.getall("name[]", []):
+            registry = registry.restricted_registry(names)  # type: ignore[assignment]  # it can be collected
+        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", [])))
+        response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        response.enable_compression()
+        return response
+
     async def _statistics(self, _request: web.Request) -> web.Response:
         text = json.dumps(_plain(self._server.statistics()), indent=2)
         return web.Response(text=text + "\n", content_type="application/json")
+
+
+@web.middleware
+async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors as one line of text. aiohttp's own page shows a traceback while the loop is in debug mode."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return web.Response(status=404, text=f"404: there is nothing here; there are {_PATHS}\n")
+    except web.HTTPMethodNotAllowed as refused:
+        allow = ", ".join(sorted(refused.allowed_methods))
+        text = f"405: {refused.method} is not allowed here; allowed are {allow}\n"
+        return web.Response(status=405, text=text, headers={"Allow": allow})
+    except web.HTTPException:
+        raise
+    except Exception:
+        logger.exception("admin_failed path=%r", request.path)
+        return web.Response(status=500, text="500: this could not be told; the log says why\n")
 
 
 def _plain(value: Any) -> Any:

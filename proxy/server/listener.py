@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import os
-import socket
-import ssl
-import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
-from proxy.config.settings import LimitsSettings, ListenSettings, TlsListenSettings
-from proxy.errors import ClientError, ConfigError
-from proxy.server.client_connection import ClientConnection, State
-from proxy.tasks import spawn
+from proxy.config.settings import LimitsSettings, ListenSettings
+from proxy.errors import ClientError
+from proxy.server.binding import Binding, bind
+from proxy.server.certificate import Certificate
+from proxy.server.client_connection import LINGER_S, ClientConnection, State
 
 logger = logging.getLogger(__name__)
+
+_ADVICE = "Choose another address under `listen`, or with --listen"
 
 Serve = Callable[["Listener", ClientConnection, RawRequestMessage, StreamReader], Awaitable[bool]]
 Refuse = Callable[["Listener", ClientConnection, ClientError], None]
@@ -78,9 +76,10 @@ class Listener:
         self._serve = serve
         self._refuse = refuse
         self._connections: set[ClientConnection] = set()
+        self._serving = 0
+        self._binding: Binding | None = None
         self._server: asyncio.Server | None = None
-        self._tls: ssl.SSLContext | None = None
-        self._tls_watch: asyncio.Task[None] | None = None
+        self._certificate: Certificate | None = None
         self._all_gone: asyncio.Future[None] | None = None
         networks = [
             ipaddress.ip_network(text, strict=False) for text in settings.trusted_proxies if text != "unix"
@@ -107,41 +106,59 @@ class Listener:
     async def start(self) -> None:
         """Bind and accept. Raises: ConfigError if the address or the certificate cannot be used."""
         if self.settings.tls is not None:
-            self._tls = _tls_context(self.settings.tls)
-            self._tls_watch = spawn(self._watch_certificate(self.settings.tls), name="certificate watch")
+            self._certificate = Certificate(self.settings.tls)
+            self._certificate.watch()
+        self._binding = bind(self.settings.address, advice=_ADVICE)
+        self._server = await self._serve_on(self._binding, self._certificate)
+
+    async def _serve_on(self, binding: Binding, certificate: Certificate | None) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        sock = _bound_socket(self.settings)
-        self._server = await loop.create_server(
-            lambda: ClientConnection(self, loop), sock=sock, ssl=self._tls, backlog=self.settings.backlog
+        context = handshake_s = shutdown_s = None
+        if certificate is not None:
+            context = certificate.context
+            # Before the handshake is over there is no connection that a limit of ours could end.
+            handshake_s = self.limits.head_timeout_s
+            # The default lets a client that does not answer our close hold up a drain for 30 s.
+            shutdown_s = LINGER_S
+        create = loop.create_unix_server if binding.is_file else loop.create_server
+        return await create(
+            lambda: ClientConnection(self, loop),
+            sock=binding.sock,
+            backlog=self.settings.backlog,
+            ssl=context,
+            ssl_handshake_timeout=handshake_s,
+            ssl_shutdown_timeout=shutdown_s,
         )
 
     @property
     def address(self) -> str:
         """Where it really listens: with the port that was chosen for port 0."""
-        if self.settings.address.startswith("unix:") or self._server is None:
-            return self.settings.address
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self.settings.address if self._binding is None else self._binding.address
 
-    async def drain(self) -> None:
-        """Accept no more, close what is idle, and wait until the last exchange is over."""
+    def start_draining(self) -> None:
+        """Accept no more, close what is idle; running exchanges go on to their end."""
         self.stop_accepting()
         self.draining = True
         for connection in list(self._connections):
             connection.drain_for_shutdown()
-        while self._connections:
+
+    async def wait_gone(self) -> None:
+        """Wait until the last connection is closed and the last exchange is over."""
+        while self._connections or self._serving:
             self._all_gone = asyncio.get_running_loop().create_future()
             await self._all_gone
 
     def stop_accepting(self) -> None:
-        """Close the listening socket."""
-        if self._tls_watch is not None:
-            self._tls_watch.cancel()
+        """Close the listening socket. Idempotent."""
+        if self._certificate is not None:
+            self._certificate.stop()
         if self._server is not None:
             self._server.close()
             self._server = None
-            if self.settings.address.startswith("unix:"):
-                Path(self.settings.address.removeprefix("unix:")).unlink(missing_ok=True)
+        elif self._binding is not None:
+            self._binding.sock.close()
+        if self._binding is not None:
+            self._binding.remove_file()
 
     def cut(self) -> int:
         """Cut every connection that is left; how many there were."""
@@ -150,27 +167,9 @@ class Listener:
             connection.reset()
         return len(left)
 
-    async def _watch_certificate(self, settings: TlsListenSettings) -> None:
-        seen = _mtimes(settings)
-        while True:
-            await asyncio.sleep(settings.check_interval_s)
-            now = _mtimes(settings)
-            if now != seen and self.reload_certificate():
-                seen = now
-
     def reload_certificate(self) -> bool:
         """Read the certificate again; the old one stays in use when the new one does not load."""
-        settings = self.settings.tls
-        if self._tls is None or settings is None:
-            return False
-        try:
-            _tls_context(settings)  # both files together, before the context in use is touched
-            self._tls.load_cert_chain(settings.certificate, settings.key)
-        except (OSError, ssl.SSLError, ConfigError) as error:
-            logger.error("certificate_kept listener=%s error=%s", self.settings.address, error)
-            return False
-        logger.info("certificate_loaded listener=%s", self.settings.address)
-        return True
+        return self._certificate is not None and self._certificate.reload()
 
     # for its connections
 
@@ -185,13 +184,23 @@ class Listener:
         if connection in self._connections:
             self._connections.discard(connection)
             self._crowd.leave(connection.peer)
-        if not self._connections and self._all_gone is not None and not self._all_gone.done():
+        self._tell_if_gone()
+
+    def _tell_if_gone(self) -> None:
+        if self._all_gone is None or self._all_gone.done():
+            return
+        if not self._connections and not self._serving:
             self._all_gone.set_result(None)
 
     async def serve(
         self, connection: ClientConnection, message: RawRequestMessage, body: StreamReader
     ) -> bool:
-        return await self._serve(self, connection, message, body)
+        self._serving += 1  # an exchange outlives a connection that was cut, until it has been counted
+        try:
+            return await self._serve(self, connection, message, body)
+        finally:
+            self._serving -= 1
+            self._tell_if_gone()
 
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         self._refuse(self, connection, error)
@@ -199,63 +208,3 @@ class Listener:
     def states(self) -> Counter[State]:
         """How many connections are in which state."""
         return Counter(connection.state for connection in self._connections)
-
-
-def _mtimes(settings: TlsListenSettings) -> tuple[int, ...]:
-    found = []
-    for path in (settings.certificate, settings.key):
-        try:
-            found.append(os.stat(path).st_mtime_ns)
-        except OSError:
-            found.append(0)
-    return tuple(found)
-
-
-def _tls_context(settings: TlsListenSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"the certificate {settings.certificate} with key {settings.key} does not load: {error}. "
-            "Both must be PEM files that this user may read, and belong together."
-        ) from error
-    return context
-
-
-def _bound_socket(settings: ListenSettings) -> socket.socket:
-    address = settings.address
-    try:
-        if address.startswith("unix:"):
-            return _unix_socket(Path(address.removeprefix("unix:")))
-        host, _, port = address.rpartition(":")
-        host = host.strip("[]")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family is socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, int(port)))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {address}: {error.strerror or error}. "
-            "Is another server there? Choose another address under `listen`, or with --listen."
-        ) from error
-    return sock
-
-
-def _unix_socket(path: Path) -> socket.socket:
-    """A socket at this path; a dead one that was left there is replaced, a living one is not."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
-        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-        finally:
-            probe.close()
-    sock.bind(str(path))
-    return sock

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.admin.app import AdminListener
 from proxy.clock import Clock, SystemClock
-from proxy.config.settings import Config, OriginSettings
+from proxy.config.settings import Config
 from proxy.origin.client import OriginClient
 from proxy.origin.port import Origin
 from proxy.origin.statistics import OriginStatistics
+from proxy.server.access_log import AccessLog, AccessLogStatistics
 from proxy.server.client_connection import State
 from proxy.server.ledger import Ledger
 from proxy.server.listener import Crowd, Listener
@@ -22,12 +21,17 @@ from proxy.server.proxy import Proxy, ProxyStatistics
 
 logger = logging.getLogger(__name__)
 
-MakeOrigin = Callable[[str, OriginSettings], OriginClient]
+CUT_TIMEOUT_S = 5.0
+"""How long the tasks of connections that were cut get to end; far above what cancelling one takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """Everything that is counted, for the admin listener and for tests."""
+    """Everything that is counted, for the admin listener and for tests.
+
+    `leak_ratio` is what origins answered with something that may be shared, divided by the exchanges that
+    were answered with such a thing; None before the first of them. `access_log` is None without a log.
+    """
 
     started_at: float
     uptime_s: float
@@ -35,6 +39,8 @@ class ServerStatistics:
     connections: dict[State, int]
     accepted: int
     turned_away: int
+    leak_ratio: float | None
+    access_log: AccessLogStatistics | None
     proxy: ProxyStatistics
     origins: dict[str, OriginStatistics]
 
@@ -46,14 +52,15 @@ class Server:
         self.config = config
         self._clock = clock or SystemClock()
         self._started_at, self._started_mono = self._clock.now(), self._clock.mono()
-        self._draining = False
+        self._started = self._draining = False
         self._crowd = Crowd(config.limits)
-        self._ledger = Ledger(enabled=config.access_log.enabled, path=config.access_log.path, out=sys.stdout)
+        self._access_log = AccessLog(config.access_log.path) if config.access_log.enabled else None
         self._origins = {
             name: OriginClient(name, settings, clock=self._clock) for name, settings in config.origins.items()
         }
         origins: dict[str, Origin] = dict(self._origins)
-        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=self._ledger)
+        ledger = Ledger(self._access_log)
+        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=ledger)
         self._listeners = [
             Listener(settings, crowd=self._crowd, serve=self.proxy.serve, refuse=self.proxy.refuse)
             for settings in config.listen
@@ -76,13 +83,15 @@ class Server:
     @property
     def healthy(self) -> bool:
         """Whether new requests are welcome; false from the moment the end was announced."""
-        return not self._draining
+        return self._started and not self._draining
 
     def statistics(self) -> ServerStatistics:
         """Everything that is counted."""
         connections: Counter[State] = Counter()
         for listener in self._listeners:
             connections.update(listener.states())
+        proxy = self.proxy.statistics()
+        requests = proxy.exchanges.shareable
         return ServerStatistics(
             started_at=self._started_at,
             uptime_s=self._clock.mono() - self._started_mono,
@@ -90,13 +99,20 @@ class Server:
             connections=dict(connections),
             accepted=self._crowd.accepted,
             turned_away=self._crowd.turned_away,
-            proxy=self.proxy.statistics(),
+            leak_ratio=proxy.flights.shareable_fetches / requests if requests else None,
+            access_log=None if self._access_log is None else self._access_log.statistics(),
+            proxy=proxy,
             origins={name: origin.statistics() for name, origin in self._origins.items()},
         )
 
     async def start(self) -> None:
-        """Listen. Raises: ConfigError if an address or a certificate cannot be used; nothing is left open."""
+        """Listen. Raises: ConfigError if an address, a certificate or the log cannot be used.
+
+        Nothing is left open then.
+        """
         try:
+            if self._access_log is not None:
+                self._access_log.open()
             if self._admin is not None:
                 await self._admin.start()
             for listener in self._listeners:
@@ -104,10 +120,12 @@ class Server:
         except BaseException:
             await self.close()
             raise
+        self._started = True
 
     def reopen(self) -> None:
         """SIGHUP: the access log was moved away, certificates may have been renewed."""
-        self._ledger.reopen()
+        if self._access_log is not None:
+            self._access_log.reopen()
         for listener in self._listeners:
             listener.reload_certificate()
 
@@ -119,23 +137,35 @@ class Server:
         self._draining = True
         if self.config.shutdown_delay_s:
             await asyncio.sleep(self.config.shutdown_delay_s)
-        try:
-            async with asyncio.timeout(self.config.shutdown_timeout_s):
-                await asyncio.gather(*(listener.drain() for listener in self._listeners))
-        except TimeoutError:
-            pass
+        for listener in self._listeners:
+            listener.start_draining()
+        if await self._gone_within(self.config.shutdown_timeout_s):
+            return 0
         cut = sum(listener.cut() for listener in self._listeners)
-        if cut:
-            logger.warning("drain_timed_out cut_connections=%d", cut)
+        logger.warning("drain_timed_out cut_connections=%d", cut)
         return cut
 
     async def close(self) -> None:
-        """Stop at once what is left."""
+        """Stop at once what is left. Idempotent."""
+        self._draining = True
         for listener in self._listeners:
             listener.stop_accepting()
             listener.cut()
         self.proxy.close()
+        await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
         for origin in self._origins.values():
             await origin.close()
         if self._admin is not None:
             await self._admin.stop()
+        if self._access_log is not None:
+            await self._access_log.close()
+
+    async def _gone_within(self, timeout_s: float) -> bool:
+        """Whether all connections and exchanges have ended before the time is over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                for listener in self._listeners:
+                    await listener.wait_gone()
+        except TimeoutError:
+            return False
+        return True
