@@ -1,8 +1,8 @@
 """Every metric: name, kind, labels, one sentence, and where its value is read.
 
-Nothing is counted for metrics alone: at a scrape the values are read from `Server.statistics()`, so that
-requests pay nothing for them. Labels are members of closed enums or names from the configuration, never
-anything that a client sends, so that the number of series is bounded.
+Nothing is counted for metrics alone: at a scrape `proxy.admin.exposition` reads the values from
+`Server.statistics()`, so that requests pay nothing for them. Labels are members of closed enums or names
+from the configuration, never anything that a client sends, so that the number of series is bounded.
 
 `python -m proxy.metrics [DIRECTORY]` writes `docs/metrics.md` below a checkout (the current directory by
 default); a test fails while it is out of date.
@@ -12,24 +12,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.core import (
-    Metric as Family,
-)
-from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.coalesce.answer import Outcome
@@ -373,61 +361,6 @@ METRICS = (
         _VERSION,
     ),
 )
-
-
-class ServerCollector(Collector):
-    """Reads the table from a server's statistics whenever it is scraped."""
-
-    def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
-        self._statistics = statistics
-
-    def describe(self) -> Iterator[Family]:
-        """The families without values: registering must not read a server that has not started."""
-        for metric in METRICS:
-            yield _family(metric)
-
-    def collect(self) -> Iterator[Family]:
-        """The families with values as of now."""
-        statistics = self._statistics()
-        for metric in METRICS:
-            family = _family(metric)
-            _fill(family, metric.read(statistics))
-            yield family
-
-
-def registry_of(statistics: Callable[[], ServerStatistics]) -> CollectorRegistry:
-    """What `/metrics` shows: the table, and the process's CPU time, memory and files."""
-    registry = CollectorRegistry()
-    registry.register(ServerCollector(statistics))
-    ProcessCollector(registry=registry)
-    return registry
-
-
-_FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]] = {
-    Kind.COUNTER: CounterMetricFamily,
-    Kind.GAUGE: GaugeMetricFamily,
-    Kind.HISTOGRAM: HistogramMetricFamily,
-}
-
-
-def _family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
-    labels = [] if metric.label is None else [metric.label.name]
-    return _FAMILIES[metric.kind](metric.name, metric.sentence, labels=labels)
-
-
-def _fill(
-    family: CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily,
-    reading: Iterable[Sample] | Buckets,
-) -> None:
-    if isinstance(reading, Buckets):
-        assert isinstance(family, HistogramMetricFamily), f"{family.name} has buckets and is no histogram"
-        names = (*(str(bound) for bound in reading.bounds), "+Inf")
-        cumulative = zip(names, accumulate(reading.counts), strict=True)
-        family.add_metric([], [(name, float(count)) for name, count in cumulative], reading.total)
-        return
-    assert not isinstance(family, HistogramMetricFamily), f"{family.name} is a histogram without buckets"
-    for sample in reading:
-        family.add_metric([] if sample.label is None else [sample.label], sample.value)
 
 
 _PAGE_HEAD = """\

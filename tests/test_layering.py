@@ -45,7 +45,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.app cli
+            __main__ admin.app admin.exposition cli metrics
             server.access_log server.binding server.certificate server.client_connection server.delivery
             server.exchange server.ledger server.listener server.own_answers server.passing
             server.proxy server.request_body server.response_writer server.run server.server

@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
+from proxy.admin.exposition import Exposition
 from proxy.config.settings import AdminSettings
-from proxy.metrics import registry_of
 from proxy.server.binding import Binding, bind
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class AdminListener:
     def __init__(self, settings: AdminSettings, *, server: Server) -> None:
         self._settings = settings
         self._server = server
-        self._registry = registry_of(server.statistics)
+        self._exposition = Exposition(server.statistics)
         self._binding: Binding | None = None
         self._runner: web.AppRunner | None = None
 
@@ -82,11 +81,10 @@ class AdminListener:
         return web.Response(status=503, text="draining\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        registry = self._registry
-        if names := request.query.getall("name[]", []):
-            registry = registry.restricted_registry(names)  # type: ignore[assignment]  # it can be collected
-        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", [])))
-        response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        text, content_type = self._exposition.rendered(
+            accept=",".join(request.headers.getall("Accept", [])), names=request.query.getall("name[]", [])
+        )
+        response = web.Response(body=text, headers={"Content-Type": content_type})
         response.enable_compression()
         return response
 
