@@ -59,7 +59,7 @@ class ResponseCache:
         return True
 
     def discard(self, entry: Entry) -> None:
-        """The origin answered its revalidation with what may not be stored: the old answer is told no more."""
+        """Its revalidation brought what may not be stored: the old answer is told no more."""
         if self._memory.get(entry.key, entry.variant) is entry:
             self._memory.remove(entry.key, entry.variant)
 

@@ -475,7 +475,7 @@ _ENDINGS: dict[type[object], Ending] = {
 
 
 def _anonymous(request: RequestHead) -> bool:
-    """Whether the answer says something of everybody's: one to a user may be private where the rest is not."""
+    """Whether the answer tells of everybody's: one to a user may be private where the rest is not."""
     return b"cookie" not in request.fields and b"authorization" not in request.fields
 
 
