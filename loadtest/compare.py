@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def main() -> int:
     users = int(os.environ.get("USERS") or scenario.count)
     duration = os.environ.get("TIME") or _DEFAULT_TIME
     raise_open_files()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the servers, too
     port = free_port()
     try:
         with ExitStack() as stack:

@@ -50,8 +50,10 @@ def main() -> int:
         )
         return 2
     raise_open_files()
-    # A signal that asks us to end must end the children too, through the `with` below.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A signal that asks us to end must end the children too, through the `with` below. SIGINT is set as
+    # well because a shell starts what runs in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             origin, lockgate = _start(stack, port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -47,6 +48,7 @@ def _installed(only: str) -> tuple[list[Candidate], list[str]]:
 def main() -> int:
     """0 when every answer was right, however slow; 1 when one was not, or a server did not start."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the servers, too
     open_files = raise_open_files()
     load_before = os.getloadavg()[0]
     candidates, versions = _installed(arguments.only)
