@@ -1,0 +1,38 @@
+"""`make run ONCE=1`, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from loadtest.processes import free_port
+
+
+def demonstrate(port: int) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "ONCE": "1", "PORT": str(port)}
+    command = [sys.executable, "-m", "loadtest.demo"]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.slow
+def test_a_thousand_clients_get_the_answer_and_the_origin_is_asked_once() -> None:
+    done = demonstrate(free_port())
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = {line[2:28].strip(): line[28:] for line in done.stdout.splitlines()}
+    assert told["answers"] == "1,000 × 200"
+    assert told["the origin's very body"] == "1,000 of 1,000"
+    assert told["fetches the origin saw"] == "1"
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_named_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = demonstrate(port)
+    assert done.returncode == 2
+    assert f"Port {port} is taken" in done.stderr
+    assert "make run PORT=" in done.stderr
