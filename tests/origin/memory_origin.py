@@ -168,6 +168,8 @@ class MemoryResponse:
 
     async def _next_piece(self) -> bytes:
         answer = self._answer
+        if answer.pause_s:
+            await asyncio.sleep(answer.pause_s)
         if answer.body_gate is not None and self._sent >= answer.gate_at:
             await self._wait_at_gate()
         cut = answer.cut_at is not None

@@ -18,7 +18,7 @@ class Answer:
     `fields` lack the framing, which is added. `body_gate` is waited at after `gate_at` octets of the body.
     `cut_at` breaks the connection after that many octets of the body, -1 before the head. `early` answers
     without reading the request's body. `upgrade` switches to that protocol and then echoes in capitals.
-    `delay_s` passes on the loop's clock before the head.
+    `delay_s` passes on the loop's clock before the head, and `pause_s` (in memory only) before each piece.
     """
 
     status: int = 200
@@ -34,6 +34,7 @@ class Answer:
     early: bool = False
     upgrade: bytes | None = None
     delay_s: float = 0.0
+    pause_s: float = 0.0
 
     def has_body(self, method: str) -> bool:
         """Whether content follows the head."""

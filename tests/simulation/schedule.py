@@ -1,0 +1,185 @@
+"""Schedules: what clients, operators and the origin do, one after the other, in virtual time.
+
+A schedule is a set-up and a flat list of steps, each some seconds after the one before: a list shrinks
+well, since any step may be left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from proxy.config.settings import OnWaitTimeout
+from proxy.http.fields import Pair
+from tests.simulation import kinds
+from tests.simulation.kinds import Kind
+
+KEYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a client's request says."""
+
+    fields: tuple[Pair, ...] = ()
+    method: str = "GET"
+
+    def has(self, name: bytes) -> bool:
+        return any(pair[0].lower() == name for pair in self.fields)
+
+    @property
+    def lang(self) -> bytes | None:
+        return next((value for name, value in self.fields if name == b"X-Lang"), None)
+
+    def says(self, directive: bytes) -> bool:
+        return any(name == b"Cache-Control" and directive in value for name, value in self.fields)
+
+    @property
+    def plain(self) -> bool:
+        """Nothing in it that keeps it out of a flight."""
+        return self.method == "GET" and not (self.has(b"authorization") or self.has(b"range"))
+
+
+PLAIN = Traits()
+COOKIE = Traits(((b"Cookie", b"user=1"),))
+AUTHORIZATION = Traits(((b"Authorization", b"Basic YTpi"),))
+NO_CACHE = Traits(((b"Cache-Control", b"no-cache"),))
+HEAD = Traits(method="HEAD")
+GERMAN, DUTCH = Traits(((b"X-Lang", b"de"),)), Traits(((b"X-Lang", b"nl"),))
+NEAR, FAR = Traits(((b"Range", b"bytes=5-300"),)), Traits(((b"Range", b"bytes=9000-9010"),))
+TAIL = Traits(((b"Range", b"bytes=-10"),))
+CONDITIONAL = Traits(((b"If-None-Match", b'"0.1.fresh"'),))
+LENIENT = Traits(((b"Cache-Control", b"max-stale=10"),))
+IMPATIENT = Traits(((b"Cache-Control", b"max-age=0"),))
+ONLY_STORED = Traits(((b"Cache-Control", b"only-if-cached"),))
+TRAITS = (
+    *(PLAIN, PLAIN, COOKIE, AUTHORIZATION, NO_CACHE, HEAD, GERMAN, DUTCH, NEAR, FAR, TAIL),
+    *(CONDITIONAL, LENIENT, IMPATIENT, ONLY_STORED),
+    Traits(((b"Cookie", b"user=2"), (b"X-Lang", b"de"))),
+    Traits(((b"Authorization", b"Basic YTpi"), (b"Cache-Control", b"no-cache"))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One answer: its kind, and how it comes.
+
+    `delay_s` until the head, `pause_s` before each piece of the body; `cut` is the part of the body
+    after which the connection breaks.
+    """
+
+    kind: Kind = kinds.FRESH
+    delay_s: float = 0.2
+    size: int = 700
+    chunked: bool = False
+    pause_s: float = 0.0
+    cut: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """`count` clients ask, reading a piece each `pace_s`, leaving `leave_s` after they came if that is set."""
+
+    after_s: float = 0.0
+    key: int = 0
+    traits: Traits = PLAIN
+    count: int = 1
+    pace_s: float = 0.0
+    leave_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Of `key`, by `scope`: key, tag, pattern or all."""
+
+    after_s: float = 0.0
+    key: int = 0
+    scope: str = "key"
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The object at the origin gets a new version."""
+
+    after_s: float = 0.0
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Behave:
+    """The origin answers requests for the key with these from now on, in turn; with the last for good."""
+
+    after_s: float = 0.0
+    key: int = 0
+    answers: tuple[Spec, ...] = (Spec(),)
+
+
+Step = Join | Purge | Change | Behave
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The settings that matter."""
+
+    wait_timeout_s: float = 3.0
+    on_wait_timeout: OnWaitTimeout = OnWaitTimeout.ERROR
+    max_waiters: int = 100
+    release_rate: float = 0.0
+    concurrency: int = 100
+    abandoned_bytes: int = 2_000
+    fill_bytes: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A whole run."""
+
+    steps: tuple[Step, ...]
+    setup: Setup = field(default_factory=Setup)
+
+
+SETUPS = (
+    Setup(),
+    Setup(wait_timeout_s=1.0),
+    Setup(wait_timeout_s=0.5, on_wait_timeout=OnWaitTimeout.FETCH),
+    Setup(max_waiters=2, abandoned_bytes=0),
+    Setup(release_rate=20.0),
+    Setup(concurrency=2, wait_timeout_s=1.0),
+    Setup(fill_bytes=5_000),
+)
+_GAPS = st.sampled_from((0.0, 0.0, 0.001, 0.05, 0.15, 0.3, 1.0, 4.5))
+_KEYS = st.sampled_from((0, 0, 0, 1))
+_KINDS = st.sampled_from(
+    (*kinds.KINDS, *kinds.SHARED, kinds.ZERO, kinds.ERROR, kinds.UNAUTHORIZED, kinds.REFUSES, kinds.HANGS)
+)
+_SIZES = st.sampled_from((0, 1, 700, 5_000, 60_000))
+_DELAYS = st.sampled_from((0.0, 0.01, 0.2, 0.4, 2.0))
+_PAUSES = st.sampled_from((0.0, 0.0, 0.02, 0.3))
+_CUTS = st.sampled_from((None, None, None, None, 0.0, 0.4, 0.999))
+_SPECS = st.builds(Spec, _KINDS, _DELAYS, _SIZES, st.booleans(), _PAUSES, _CUTS)
+_JOINS = st.builds(
+    Join,
+    _GAPS,
+    _KEYS,
+    st.sampled_from(TRAITS),
+    st.sampled_from((1, 1, 2, 4)),
+    st.sampled_from((0.0, 0.0, 0.03, 1.0)),
+    st.sampled_from((None, None, None, 0.0, 0.01, 0.3, 1.0)),
+)
+_PURGES = st.builds(
+    Purge, _GAPS, _KEYS, st.sampled_from(("key", "key", "tag", "pattern", "all")), st.booleans()
+)
+_BEHAVES = st.builds(Behave, _GAPS, _KEYS, st.lists(_SPECS, min_size=1, max_size=3).map(tuple))
+_STEPS = st.one_of(_JOINS, _JOINS, _JOINS, _PURGES, st.builds(Change, _GAPS, _KEYS), _BEHAVES)
+
+
+@st.composite
+def _schedules(draw: st.DrawFn) -> Schedule:
+    first = Behave(0.0, 0, draw(st.lists(_SPECS, min_size=1, max_size=2).map(tuple)))
+    steps = draw(st.lists(_STEPS, min_size=2, max_size=14))
+    return Schedule((first, *steps), draw(st.sampled_from(SETUPS)))
+
+
+SCHEDULES = _schedules()
