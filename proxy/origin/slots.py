@@ -45,8 +45,8 @@ class Slots:
         return len(self._queue)
 
     def take_now(self) -> Slot | None:
-        """A slot if one is free and nobody waits for it."""
-        if self.in_use >= self._limit or self._queue:
+        """A slot if one is free; then nobody waits either, as a slot given back goes to the queue first."""
+        if self.in_use >= self._limit:
             return None
         self.in_use += 1
         return Slot(self)

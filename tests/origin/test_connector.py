@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from proxy.errors import OriginProtocolError, OriginTimeout, OriginUnreachable
+from proxy.origin.connection import OriginConnection
 from tests.origin.asking import ask, get
 from tests.origin.conftest import Connect
 from tests.origin.scripted import Peer, ScriptedOrigin
@@ -69,3 +70,19 @@ async def test_an_origin_that_ends_or_speaks_at_once_is_noticed_at_once(
     for _ in range(20):
         with pytest.raises((OriginProtocolError, OriginUnreachable)):
             await soon(client.send(get()))
+
+
+async def test_a_connection_that_is_lost_before_it_was_used_is_unreachable(
+    scripted: ScriptedOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = OriginConnection.connection_made
+
+    def connection_made(connection: OriginConnection, transport: asyncio.BaseTransport) -> None:
+        made(connection, transport)
+        connection.drop()
+
+    monkeypatch.setattr(OriginConnection, "connection_made", connection_made)
+    client = connect(scripted.url)
+    with pytest.raises(OriginUnreachable, match="closed at once"):
+        await soon(client.send(get()))
+    assert client.statistics().connect_failures == 1

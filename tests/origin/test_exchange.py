@@ -264,10 +264,13 @@ async def test_an_early_refusal_stops_the_upload_and_closes_the_connection(
     peer = await scripted.accept()
     await peer.expect_head()
     await peer.expect(b"part")
-    peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+    peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbi")
     response = await soon(asking)
     assert response.head.status == 413
     gate.open()
+    await turns()
+    assert peer.pending == b""
+    peer.send(b"g")
     assert await read_all(response) == b"big"
     await peer.closed()
     assert peer.pending == b""
