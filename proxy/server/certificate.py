@@ -18,7 +18,7 @@ from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-Stamp = tuple[tuple[int, int] | None, ...]
+Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class Certificate:
@@ -71,14 +71,15 @@ class Certificate:
 
 
 def _stamp(settings: TlsListenSettings) -> Stamp:
-    found: list[tuple[int, int] | None] = []
+    found: list[tuple[int, int, int] | None] = []
     for path in (settings.certificate, settings.key):
         try:
             status = os.stat(path)
         except OSError:
             found.append(None)
         else:
-            found.append((status.st_mtime_ns, status.st_ino))  # a link may be turned to a file as old
+            # The time alone is not enough: a link may be turned to a file as old.
+            found.append((status.st_mtime_ns, status.st_ino, status.st_size))
     return tuple(found)
 
 
