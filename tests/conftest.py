@@ -1,4 +1,4 @@
-"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. A failed one is printed."""
+"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failed ones are printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.scenario import World
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-_SCENARIO_FIXTURES = frozenset({"world", "transported"})
+_SCENARIO_FIXTURES = frozenset({"world", "transported", "stage"})
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -34,7 +34,9 @@ def pytest_runtest_makereport(
     report = yield
     worlds = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, World)]
     if report.failed:
-        report.sections += [("transcript", str(world.transcript)) for world in worlds]
+        for world in worlds:
+            world.failed = True
+            report.sections.append(("transcript", str(world.transcript)))
     return report
 
 

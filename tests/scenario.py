@@ -67,6 +67,8 @@ class World:
         self._clients: list[Client] = []
         self._complaints: list[str] = []
         self._log = _ErrorLog(self._complain)
+        self.failed = False
+        """The test has failed already: what is left over is no news."""
         self.unseen_exchanges = 0
         """Exchanges that clients of the test's own (not `client()`) had."""
 
@@ -91,7 +93,7 @@ class World:
         return origin
 
     def configure(self, *, routes: list[dict[str, object]] | None = None, **sections: object) -> None:
-        """Settings other than the defaults: `route`, `origin`, `limits`, `cache`, `listen`, or several `routes`."""
+        """Settings other than the defaults: `route` (or several `routes`), `origin`, `limits`, `cache`, `listen`."""
         assert self._server is None, "Lockgate runs already"
         self._routes = routes
         for name, settings in sections.items():
@@ -172,10 +174,17 @@ class World:
             return Wire(name, self.transcript)
 
         if address.startswith("unix:"):
-            return (await loop.create_unix_connection(make, address.removeprefix("unix:")))[1]
+            _, wire = await loop.create_unix_connection(make, address.removeprefix("unix:"))
+            return wire
         host, _, port = address.rpartition(":")
-        tls = {"ssl": self._client_tls, "server_hostname": "localhost"} if self._client_tls else {}
-        return (await loop.create_connection(make, host.strip("[]"), int(port), **tls))[1]
+        _, wire = await loop.create_connection(
+            make,
+            host.strip("[]"),
+            int(port),
+            ssl=self._client_tls,
+            server_hostname="localhost" if self._client_tls else None,
+        )
+        return wire
 
     def client(self) -> Client:
         """A client; it connects when it sends."""
@@ -196,8 +205,9 @@ class World:
                 while not condition():  # noqa: ASYNC110 - conditions here have no event
                     await asyncio.sleep(0)
         except TimeoutError:
-            shown = what or getattr(condition, "__code__", condition)
-            raise AssertionError(f"never came true: {shown}; seats {self.seats}, {self.outcomes()}") from None
+            raise AssertionError(
+                f"it never came true{what and f' that {what}'}; seats {self.seats}, {self.outcomes()}"
+            ) from None
 
     async def turns(self, count: int = 30) -> None:
         """Let the loop turn some times, for what must not happen: loopback needs one or two."""
@@ -213,15 +223,18 @@ class World:
                 left = await client.finish()
                 if left is not None:
                     self._complain(left)
-            await self._settle()
+            if not self.failed:
+                await self._settle()
         finally:
             await self._shut_down()
+        if self.failed:
+            return
         assert not self._complaints, "\n".join(self._complaints)
 
     async def _settle(self) -> None:
         for origin in self._origins.values():
             origin.let_go()
-        if self._server is None:
+        if self._server is None or self._complaints:
             return
         try:
             await self.until(lambda: not self._held() and not self._difference())

@@ -212,6 +212,7 @@ class Rule:
         if count is None:
             self._holds = False
         waiting = [future for future in self._waiting if not future.done()]
+        assert count is None or len(waiting) >= count, f"{len(waiting)} of {self.what} held, not {count}"
         for future in waiting[:count]:
             future.set_result(None)
 

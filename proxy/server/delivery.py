@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from proxy.coalesce.answer import Answer, Outcome
 from proxy.coalesce.body import BodyReader
 from proxy.config.settings import CacheSettings, RouteSettings
@@ -130,4 +132,4 @@ async def _copy(writer: ResponseWriter, reader: BodyReader) -> None:
 
 def _whole_seconds(ttl_s: float) -> int:
     """Rounded away from fresh: what is stale by a fraction shows as -1, not as 0 (RFC 9211 §2.6)."""
-    return int(ttl_s) if ttl_s >= 0 else -int(-ttl_s // 1 + 1)
+    return math.floor(ttl_s)
