@@ -15,12 +15,17 @@ ENTRY_OVERHEAD_BYTES = 1024
 
 
 class HeadMemo:
-    """The field lines of a head as clients get them: written once, sent to each of a herd."""
+    """The field lines of a head as clients get them: written once, sent to each of a herd.
 
-    __slots__ = ("lines",)
+    `own` are the lines of ours that tell of age and cache, as last written, `own_for` what they tell.
+    """
+
+    __slots__ = ("lines", "own", "own_for")
 
     def __init__(self) -> None:
         self.lines: bytes | None = None
+        self.own = b""
+        self.own_for: object = None
 
 
 @dataclass(slots=True, eq=False)

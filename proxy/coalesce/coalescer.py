@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from proxy.cache.cache import ResponseCache
@@ -149,13 +149,13 @@ class Coalescer:
                 case Answer() | PassThrough():
                     return step
                 case _Behind(flight):
-                    await self._wait_behind(flight, wait)
+                    answer = await self._wait_behind(ask, flight, wait)
                 case _Joined(seat, reason):
                     answer = await self._seated(ask, seat, reason, wait)
-                    if answer is not None:
-                        return answer
                 case never:
                     assert_never(never)
+            if answer is not None:
+                return answer
 
     # look-up and joining: no await in here
 
@@ -163,14 +163,15 @@ class Coalescer:
         variant = self.cache.variant_of(ask.key, ask.request)
         entry = self.cache.get(ask.key, variant)
         now_mono = self._clock.mono()
+        miss = ForwardReason.VARY_MISS if self.cache.keys.varies_on(ask.key) else ForwardReason.URI_MISS
         if entry is not None and may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
-            return _Look(variant, None, ForwardReason.REQUEST, revalidate=False)
+            entry, miss = None, ForwardReason.REQUEST
         decision = decide(
             ask.directives,
             None if entry is None else entry.terms,
             age_s=0.0 if entry is None else _age_s(entry, now_mono),
             honour_no_cache=ask.route.cache.honour_no_cache,
-            miss=ForwardReason.VARY_MISS if self.cache.keys.varies_on(ask.key) else ForwardReason.URI_MISS,
+            miss=miss,
         )
         match decision:
             case ServeStored(revalidate_behind=behind):
@@ -263,6 +264,7 @@ class Coalescer:
         ):
             return
         stored = entry if has_validator(entry.head) else None
+        ask = _as_get(ask)
         plan = FlightPlan(
             key=ask.key,
             variant=variant,
@@ -278,13 +280,14 @@ class Coalescer:
 
     # waiting
 
-    async def _wait_behind(self, flight: Flight, wait: _Wait) -> None:
-        delay_s = wait.deadline_mono - self._clock.mono()
+    async def _wait_behind(self, ask: Ask, flight: Flight, wait: _Wait) -> Answer | PassThrough | None:
+        """Wait until that flight's head is there; None means to look up and join again."""
         try:
-            async with asyncio.timeout(delay_s):
+            async with asyncio.timeout(wait.deadline_mono - self._clock.mono()):
                 await flight.wait_head()
         except TimeoutError:
-            raise WaitTimedOut("the request before this one did not get its answer in time") from None
+            return await self._timed_out(ask, wait)
+        return None
 
     async def _seated(
         self, ask: Ask, seat: Seat, reason: ForwardReason, wait: _Wait
@@ -361,7 +364,10 @@ class Coalescer:
         if entry is None or may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
             return None
         age_s = _age_s(entry, self._clock.mono())
-        if not may_serve_stale_on_error(entry.terms, age_s, ask.directives):
+        honour_no_cache = ask.route.cache.honour_no_cache
+        if not may_serve_stale_on_error(
+            entry.terms, age_s, ask.directives, honour_no_cache=honour_no_cache
+        ):
             return None
         return self._stored_answer(entry, Outcome.STALE)
 
@@ -410,6 +416,17 @@ class Coalescer:
 
 
 _OUTCOMES = {Role.LEADER: Outcome.MISS, Role.WAITER: Outcome.COLLAPSED, Role.ALONE: Outcome.PASSED}
+
+
+def _as_get(ask: Ask) -> Ask:
+    """The ask as a flight makes it: a HEAD may be answered from one, but brings no body to store."""
+    if ask.request.method == "GET":
+        return ask
+
+    def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
+        return replace(ask.forward(stored=stored, alone=alone), method="GET")
+
+    return replace(ask, request=replace(ask.request, method="GET"), forward=forward)
 
 
 def _demands_newer(ask: Ask) -> bool:

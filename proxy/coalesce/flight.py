@@ -292,15 +292,12 @@ class Flight:
     def _learn(self, head: ResponseHead, verdict: Verdict) -> None:
         """What the head tells of the key: variants, marks, tags, whether to keep the body."""
         keys, plan = self._cache.keys, self.plan
-        names = vary_names(head)
-        if names is not None:
-            self.varies_on = names
-            self.variant = variant_of(names, plan.request)
-            keys.learn_varies_on(plan.key, names)
+        self._learn_variant(head, verdict)
         self.tags = surrogate_keys(head.fields)
         match verdict:
             case Shareable(terms=terms, store=store):
                 self._entry_terms = terms if store else None
+                keys.clear_mark(plan.key, self.variant)
             case WaitingOnly(store_terms=store_terms):
                 self._entry_terms = store_terms
             case NotForSharing(reason=reason, marks=marks, store_terms=store_terms):
@@ -313,6 +310,21 @@ class Flight:
         expected_bytes = self.body.expected_bytes
         if expected_bytes is not None and expected_bytes > self._cache.max_entry_bytes:
             self._entry_terms = None
+
+    def _learn_variant(self, head: ResponseHead, verdict: Verdict) -> None:
+        """What the key varies on, as far as this answer can say.
+
+        An error page or an answer to one client that has no Vary says nothing of what the shared answers
+        vary on: if it counted, the stored variants could not be found any more, just when the origin fails.
+        """
+        names = vary_names(head)
+        if names is None or isinstance(verdict, (AboutLeader, OriginFailed)):
+            return
+        if not names and isinstance(verdict, NotForSharing) and verdict.store_terms is None:
+            return
+        self.varies_on = names
+        self.variant = variant_of(names, self.plan.request)
+        self._cache.keys.learn_varies_on(self.plan.key, names)
 
     def _settle_all(
         self, verdict: Verdict, head: ResponseHead, leader_head: ResponseHead, status: int
@@ -435,12 +447,12 @@ class Flight:
     def _broke_off(self, error: BaseException) -> None:
         """The forward request failed, in the middle of the body or before the head; or nobody was left."""
         cause = error if isinstance(error, ProxyError) else FlightFailed("the forward request was abandoned")
-        if self.head is not None:
+        if self.state is not State.ASKING and self.head is not None:
             if not self.body.ended:
                 self.body.fail(cause)
                 self.ending = Ending.BODY_CUT if isinstance(error, ProxyError) else Ending.ABANDONED
-            return
-        self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
+        else:
+            self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
         if isinstance(error, OriginUnreachable):
             for_s = self.plan.route.coalesce.unreachable_for_s
             self._cache.keys.mark_unreachable(self.plan.key, str(error), for_s=for_s)

@@ -284,9 +284,10 @@ def _marks(request: RequestHead, response: ResponseHead, reason: Reason) -> bool
     """Whether what was learned holds for the next requests for the key.
 
     Errors pass, and what is due to one request says nothing of others: either would be a lever with
-    which one client undoes the coalescing of a key.
+    which one client undoes the coalescing of a key. So would a 206 or a 304: only a request that goes alone
+    carries its client's own Range and conditions.
     """
-    if response.status >= 400 or b"authorization" in request.fields:
+    if response.status >= 400 or response.status in (206, 304) or b"authorization" in request.fields:
         return False
     return reason not in _ABOUT_THE_REQUEST
 

@@ -151,6 +151,11 @@ class ClientConnection(BaseProtocol):
     def __repr__(self) -> str:
         return f"<ClientConnection {self.peer} {self.state} {len(self._queue)} queued>"
 
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no further request, as the process is on its way out."""
+        return self._host.draining
+
     # from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -95,15 +95,30 @@ class Delivery:
         return render_fields(fields if answer.age_s is None else fields.without((b"age",)))
 
     def _own_lines(self, answer: Answer, key: CacheKey) -> bytes:
-        """What differs between the clients of one herd."""
-        pairs: list[Pair] = []
-        if answer.age_s is not None:
-            pairs.append((b"Age", b"%d" % answer.age_s))
-        if self._cache_status:
-            pairs.append((b"Cache-Status", format_cache_status(self._name, self._status_of(answer, key))))
-        return render_fields(pairs)
+        """Age and Cache-Status: the same for most clients of one herd, and for hits within one second."""
+        age = None if answer.age_s is None else int(answer.age_s)
+        ttl = None if answer.ttl_s is None else _whole_seconds(answer.ttl_s)
+        memo = answer.memo
+        own_for = (
+            age,
+            ttl,
+            answer.outcome,
+            answer.forward,
+            answer.forward_status,
+            answer.stored,
+            answer.collapsed,
+        )
+        if memo.own_for != own_for:
+            pairs: list[Pair] = []
+            if age is not None:
+                pairs.append((b"Age", b"%d" % age))
+            if self._cache_status:
+                status = self._status_of(answer, ttl, key)
+                pairs.append((b"Cache-Status", format_cache_status(self._name, status)))
+            memo.own, memo.own_for = render_fields(pairs), own_for
+        return memo.own
 
-    def _status_of(self, answer: Answer, key: CacheKey) -> CacheStatus:
+    def _status_of(self, answer: Answer, ttl: int | None, key: CacheKey) -> CacheStatus:
         hit = answer.outcome in (Outcome.HIT, Outcome.STALE)
         return CacheStatus(
             hit=hit,
@@ -111,7 +126,7 @@ class Delivery:
             fwd_status=answer.forward_status,
             stored=answer.stored,
             collapsed=answer.collapsed,
-            ttl=None if answer.ttl_s is None else _whole_seconds(answer.ttl_s),
+            ttl=ttl,
             key=key if self._show_key else None,
         )
 

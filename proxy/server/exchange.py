@@ -8,6 +8,7 @@ from proxy.coalesce.answer import Outcome
 from proxy.coalesce.outcomes import Role
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead, ResponseHead
+from proxy.server.prepared import Prepared
 from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
 
@@ -27,6 +28,7 @@ class Exchange:
     started_at: float
     started_mono: float
     request: RequestHead | None = None
+    prepared: Prepared | None = None
     body: ClientBody | None = None
     outcome: Outcome = Outcome.REFUSED
     role: Role | None = None

@@ -14,6 +14,7 @@ from json.encoder import encode_basestring_ascii as quoted
 
 from proxy.coalesce.answer import Outcome
 from proxy.errors import ClientGone
+from proxy.http.messages import RequestHead
 from proxy.server.access_log import AccessLog
 from proxy.server.exchange import Exchange
 
@@ -88,12 +89,13 @@ def access_line(exchange: Exchange, *, now_mono: float) -> str:
     formatted date takes 11. Everything that comes from outside is quoted by the JSON library, so that no
     target can end the line or colour a terminal; octets that are not UTF-8 are written `\\xNN`.
     """
-    request = exchange.request
-    if request is None:
-        asked = '"method":null,"host":null,"target":null'
+    prepared = exchange.prepared
+    if prepared is None:
+        asked = _asked(exchange.request)
     else:
-        host, target = _text(request.authority), _text(request.target)
-        asked = f'"method":{quoted(request.method)},"host":{quoted(host)},"target":{quoted(target)}'
+        asked = prepared.asked
+        if not asked:
+            asked = prepared.asked = _asked(prepared.request)
     whole_s = int(exchange.started_at)
     writer = exchange.writer
     return (
@@ -106,6 +108,13 @@ def access_line(exchange: Exchange, *, now_mono: float) -> str:
         f'"role":{_text_or_null(exchange.role)},"route":{_text_or_null(exchange.route)}'
         f"{_troubles(exchange)}}}\n"
     )
+
+
+def _asked(request: RequestHead | None) -> str:
+    if request is None:
+        return '"method":null,"host":null,"target":null'
+    host, target = _text(request.authority), _text(request.target)
+    return f'"method":{quoted(request.method)},"host":{quoted(host)},"target":{quoted(target)}'
 
 
 def _text_or_null(text: str | None) -> str:

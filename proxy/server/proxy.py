@@ -27,22 +27,19 @@ from proxy.errors import (
     ClientError,
     ClientGone,
     ExpectationFailed,
-    LoopDetected,
     OriginError,
     ProxyError,
-    RouteNotFound,
     UnknownMethod,
 )
-from proxy.http.fields import Fields, Pair
+from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.origin.port import ForwardRequest, Origin
-from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.conditional import revalidation_fields
-from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields, loops, seen_by_origin
+from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
 from proxy.policy.keys import cache_key
-from proxy.policy.request_checks import KNOWN_METHODS, check_request
+from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.policy.rewriting import forward_target
 from proxy.policy.sharing import JoinRefusal, may_join
 from proxy.policy.upgrades import passed_upgrade
@@ -54,6 +51,7 @@ from proxy.server.ledger import Ledger, LedgerStatistics
 from proxy.server.listener import Listener
 from proxy.server.own_answers import own_answer
 from proxy.server.passing import Passing
+from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
 from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
 
@@ -65,6 +63,9 @@ REPEATABLE_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
 
 DISCARD_BYTES = 64 * 1024
 """Of a request body that nobody wanted, this much is read to save the connection; above it we close."""
+
+_RETRY_AFTER_S = 2
+"""Of an error before a route was found."""
 
 _CONDITIONS = frozenset(
     {b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
@@ -89,7 +90,8 @@ class Proxy:
         self._config = config
         self._clock = clock
         self._origins = origins
-        self._router = Router(config.routes)
+        via_name = config.cache.cache_name
+        self._heads = PreparedHeads(Router(config.routes), limits=config.limits, via_name=via_name)
         self._ledger = ledger
         self._cache = ResponseCache(config.cache, clock=clock)
         self._coalescer = Coalescer(cache=self._cache)
@@ -162,17 +164,14 @@ class Proxy:
         body: StreamReader,
     ) -> None:
         try:
-            request = check_request(
-                message.method,
-                message.path.encode("utf-8", "surrogateescape"),
-                (message.version.major, message.version.minor),
-                Fields(message.raw_headers),
-                scheme=listener.scheme,
-                limits=listener.limits,
-            )
-            exchange.request = request
-            exchange.writer.meant_for(request)
-            await self._route(exchange, request, connection, message, body)
+            prepared = self._heads.prepare(message, scheme=listener.scheme, trusted=exchange.trusted)
+            exchange.request = prepared.request
+            exchange.writer.meant_for(prepared.request)
+            if isinstance(prepared, Unanswerable):
+                raise prepared.error
+            exchange.prepared = prepared
+            exchange.route = prepared.route.name
+            await self._answer(exchange, prepared, connection, message, body)
         except ProxyError as error:
             self._failed(exchange, error)
         except Exception as error:
@@ -209,34 +208,32 @@ class Proxy:
         if self._config.cache.cache_status:
             detail = CacheStatus(detail=type(error).__name__)
             extra.append((b"Cache-Status", format_cache_status(self._config.cache.cache_name, detail)))
-        lines, text = own_answer(error, retry_after_s=2, extra=tuple(extra))
+        retry_after_s = _RETRY_AFTER_S
+        if exchange.prepared is not None:
+            retry_after_s = exchange.prepared.route.settings.coalesce.retry_after_s
+        lines, text = own_answer(error, retry_after_s=retry_after_s, extra=tuple(extra))
         writer.start(error.status, lines, length=len(text))
         if not writer.sends_no_body:
             writer.write_nowait(text)
 
-    async def _route(
+    async def _answer(
         self,
         exchange: Exchange,
-        request: RequestHead,
+        prepared: Prepared,
         connection: ClientConnection,
         message: RawRequestMessage,
         stream: StreamReader,
     ) -> None:
-        found = self._router.match(request.authority, request.path)
-        if found is None:
-            raise RouteNotFound(f"no route for host {request.authority!r}, path {request.path!r}")
-        exchange.route = found.name
-        if loops(request, self._config.cache.cache_name):
-            raise LoopDetected("the request came by here too often: an origin address points back at us")
-        route = found.settings
+        request, route = prepared.request, prepared.route.settings
         exchange.body = self._body_of(exchange, request, message, stream, route)
-        has_body = exchange.body is not None and exchange.body.length != 0
-        refusal = may_join(request, route=route, has_body=has_body)
+        refusal = prepared.refusal
+        if exchange.body is not None and exchange.body.length != 0:
+            refusal = may_join(request, route=route, has_body=True)
         if refusal is None or refusal is JoinRefusal.AUTHORIZATION:
-            await self._share(exchange, request, found, connection, with_authorization=refusal is not None)
+            await self._share(exchange, prepared, connection)
         else:
             reason = ForwardReason.METHOD if refusal is JoinRefusal.METHOD else ForwardReason.BYPASS
-            await self._pass(exchange, request, found, connection, reason)
+            await self._pass(exchange, request, prepared.route, connection, reason)
 
     def _body_of(
         self,
@@ -264,23 +261,16 @@ class Proxy:
 
     # shared answers
 
-    async def _share(
-        self,
-        exchange: Exchange,
-        request: RequestHead,
-        route: Route,
-        connection: ClientConnection,
-        *,
-        with_authorization: bool,
-    ) -> None:
-        settings = route.settings
-        key = cache_key(route.name, request, route=settings)
-        client = self._client_address(exchange, request)
+    async def _share(self, exchange: Exchange, prepared: Prepared, connection: ClientConnection) -> None:
+        request, route, settings = prepared.request, prepared.route, prepared.route.settings
+        key = prepared.key
+        assert key is not None, "what may be shared has a key"
 
         def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
             conditions = () if stored is None else revalidation_fields(stored.head)
             if alone and stored is None:
                 conditions = tuple(pair for pair in request.fields if pair[0].lower() in _CONDITIONS)
+            client = self._client_address(exchange, request)
             return self._forward_request(
                 request, route=settings, client=client, leader_of_flight=True, conditions=conditions
             )
@@ -290,12 +280,12 @@ class Proxy:
 
         ask = Ask(
             key=key,
-            request=seen_by_origin(request, route=settings, client=client),
-            directives=RequestDirectives.parse(request.fields),
+            request=prepared.seen,
+            directives=prepared.directives,
             route=settings,
             origin=self._origins[settings.origin],
             forward=forward,
-            with_authorization=with_authorization,
+            with_authorization=prepared.refusal is JoinRefusal.AUTHORIZATION,
             on_informational=informed,
         )
         answer = await self._coalescer.answer(ask)

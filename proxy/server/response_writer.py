@@ -54,6 +54,8 @@ class ResponseWriter:
         self, status: int, reason: bytes, lines: bytes, length: int | None, *, until_close: bool = False
     ) -> bytes:
         assert not self.head_sent, "a second response to one request"
+        if self._connection.draining:  # asked now: the drain may have begun while the exchange waited
+            self.keep_alive = False
         self.head_sent = True
         self.status = status
         bodyless = self.sends_no_body

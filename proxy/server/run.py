@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -33,6 +34,7 @@ def serve(config: Config) -> int:
     Raises: ConfigError if an address, a certificate or the event loop cannot be used.
     """
     files = _raise_file_limit()
+    _calm_the_collector()
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
         return runner.run(_serve(config, files))
 
@@ -49,6 +51,18 @@ def _loop_factory(config: Config) -> Callable[[], asyncio.AbstractEventLoop]:
         ) from error
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _calm_the_collector() -> None:
+    """Let the cyclic garbage collector look rarely, and never at what was there at the start.
+
+    Exchanges leave few cycles, but a herd is a hundred thousand objects alive at once, and with CPython's
+    defaults each seven hundred of them start a search through all: 40 of 140 µs a waiter, measured with
+    5,000 waiters.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _raise_file_limit() -> int:

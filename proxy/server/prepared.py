@@ -1,0 +1,138 @@
+"""What can be said of a request from its head alone: checked, routed, keyed, once for each distinct head.
+
+Clients repeat themselves: a herd is one head a thousand times, a browser sends the same fields with each
+request. All that is decided of a head is a pure function of its octets, of the listener and of whether
+the peer is trusted, and it is most of the work of a hit. So it is remembered, under the raw fields as the
+parser cut them.
+
+The table is bounded in octets, in two generations: what is asked for moves to the young one, and when
+that is full the old one is dropped. A head enters on second sight, so that heads which come once (a
+cookie that changes each time) push nothing out. A head that is refused is not remembered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp.http_parser import RawRequestMessage
+
+from proxy.config.settings import LimitsSettings
+from proxy.errors import LoopDetected, ProxyError, RouteNotFound
+from proxy.http.fields import Fields
+from proxy.http.messages import RequestHead
+from proxy.policy.cache_control import RequestDirectives
+from proxy.policy.forwarding import ClientAddress, loops, seen_by_origin
+from proxy.policy.keys import CacheKey, cache_key
+from proxy.policy.request_checks import check_request
+from proxy.policy.sharing import JoinRefusal, may_join
+from proxy.routing import Route, Router
+
+TABLE_BYTES = 8 * 1024 * 1024
+"""Of heads in each generation; some ten thousand distinct ones."""
+
+SEEN_ONCE = 65_536
+"""Heads of which only the hash is kept, until they come again."""
+
+_OVERHEAD_BYTES = 1500
+"""Of a prepared head beyond its octets: objects and the index of its fields."""
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A request head and what follows from it.
+
+    `seen` is the request as the origin will see it, which selects variants. `refusal` says why a request
+    with this head and no body neither leads nor joins a flight; `key` is None where it cannot be shared.
+    """
+
+    request: RequestHead
+    route: Route
+    seen: RequestHead
+    directives: RequestDirectives
+    refusal: JoinRefusal | None
+    key: CacheKey | None
+    asked: str = ""
+    """What the access log says was asked, once it has been said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswerable:
+    """A proper head that leads nowhere."""
+
+    request: RequestHead
+    error: ProxyError
+
+
+class PreparedHeads:
+    """Prepares heads, and remembers those that come again."""
+
+    def __init__(self, router: Router, *, limits: LimitsSettings, via_name: str) -> None:
+        self._router = router
+        self._limits = limits
+        self._via_name = via_name
+        self._young: dict[Any, Prepared] = {}
+        self._old: dict[Any, Prepared] = {}
+        self._young_bytes = 0
+        self._seen_once: set[int] = set()
+
+    def __repr__(self) -> str:
+        return f"<PreparedHeads {len(self._young)} young, {len(self._old)} old>"
+
+    def prepare(self, message: RawRequestMessage, *, scheme: str, trusted: bool) -> Prepared | Unanswerable:
+        """What follows from the head. Raises: ClientError and its kin, of `check_request`."""
+        place = (message.path, message.raw_headers, message.method, message.version, scheme, trusted)
+        found = self._young.get(place)
+        if found is not None:
+            return found
+        found = self._old.pop(place, None)
+        if found is not None:
+            self._remember(place, found)
+            return found
+        prepared = self._prepared(message, scheme, trusted)
+        if isinstance(prepared, Unanswerable):
+            return prepared
+        mark = hash(place)
+        if mark in self._seen_once:
+            self._remember(place, prepared)
+        else:
+            if len(self._seen_once) >= SEEN_ONCE:
+                self._seen_once.clear()
+            self._seen_once.add(mark)
+        return prepared
+
+    def _remember(self, place: Any, prepared: Prepared) -> None:
+        request = prepared.request
+        self._young_bytes += 2 * (len(request.target) + request.fields.size_bytes()) + _OVERHEAD_BYTES
+        self._young[place] = prepared
+        if self._young_bytes > TABLE_BYTES:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
+
+    def _prepared(self, message: RawRequestMessage, scheme: str, trusted: bool) -> Prepared | Unanswerable:
+        request = check_request(
+            message.method,
+            message.path.encode("utf-8", "surrogateescape"),
+            (message.version.major, message.version.minor),
+            Fields(message.raw_headers),
+            scheme=scheme,
+            limits=self._limits,
+        )
+        found = self._router.match(request.authority, request.path)
+        if found is None:
+            told = f"no route for host {request.authority!r}, path {request.path!r}"
+            return Unanswerable(request, RouteNotFound(told))
+        if loops(request, self._via_name):
+            told = "the request came by here too often: an origin address points back at us"
+            return Unanswerable(request, LoopDetected(told))
+        route = found.settings
+        refusal = may_join(request, route=route, has_body=False)
+        shareable = refusal is None or refusal is JoinRefusal.AUTHORIZATION
+        client = ClientAddress(None, scheme, trusted)
+        return Prepared(
+            request=request,
+            route=found,
+            seen=seen_by_origin(request, route=route, client=client),
+            directives=RequestDirectives.parse(request.fields),
+            refusal=refusal,
+            key=cache_key(found.name, request, route=route) if shareable else None,
+        )
