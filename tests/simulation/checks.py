@@ -86,12 +86,17 @@ class Checks:
             self.expect(grant.order > client.order, "no-cache got an older answer", client, grant)
         if answer.outcome is Outcome.HIT:
             age_s = self._age_s(grant)
-            self.expect(age_s < grant.kind.lifetime_s + ROUNDING_S, "a hit is not fresh", client, grant, age_s)
+            self.expect(
+                age_s < grant.kind.lifetime_s + ROUNDING_S, "a hit is not fresh", client, grant, age_s
+            )
             self.expect(not client.traits.says(b"max-age=0"), "max-age=0 got a hit", client, grant)
         if stale:
             self._stale_is_allowed(client, grant)
+        elif answer.head.status >= 500 and grant.kind.whom is For.NOBODY and client.seated is not None:
+            self._no_stale_was_owed(client)
 
-    def _may_have(self, client: Client, grant: Forwarded, *, stale: bool) -> None:
+    def _could_have(self, client: Client, grant: Forwarded, *, stale: bool) -> bool:
+        """Whether the answer may reach this client, as far as both of them and its kind go."""
         one, other = client.traits, grant.client.traits
         authorization = one.has(b"authorization") or other.has(b"authorization")
         credentials = authorization or one.has(b"cookie") or other.has(b"cookie")
@@ -104,10 +109,13 @@ class Checks:
             For.THOSE_WAITING_WITHOUT_AUTHORIZATION: not authorization and (stale or asked_before),
             For.NOBODY: False,
         }[grant.kind.whom]
+        return allowed and (one.lang == other.lang or not grant.kind.varies)
+
+    def _may_have(self, client: Client, grant: Forwarded, *, stale: bool) -> None:
+        allowed = self._could_have(client, grant, stale=stale)
         self.expect(allowed, "one client's answer reached another", client, grant)
         self.expect(grant.status != 206, "a part for one client reached another", client, grant)
-        if grant.kind.varies:
-            self.expect(one.lang == other.lang, "the answer is another variant's", client, grant)
+        asked_before = grant.head_order is not None and client.order < grant.head_order
         if not stale and not asked_before:
             age_s = self._age_s(grant)
             fresh = age_s < grant.kind.lifetime_s + ROUNDING_S
@@ -165,6 +173,19 @@ class Checks:
         self.expect(explained, "an error that nothing explains", client, error)
         if isinstance(error, FlightFailed):
             self.expect("abandoned" not in str(error), "a flight was abandoned under a client", client, error)
+        if not isinstance(error, NotStored):
+            self._no_stale_was_owed(client)
+
+    def _no_stale_was_owed(self, client: Client) -> None:
+        """A client gets no help from the origin: then nothing stored could have helped."""
+        if client.traits.says(b"no-cache"):
+            return
+        for entry in self.world.entries():
+            grant = self.granted_by(entry.head)
+            mine = grant.client.key == client.key and self._could_have(client, grant, stale=True)
+            staleness_s = self._age_s(grant) - grant.kind.lifetime_s + ROUNDING_S
+            owed = mine and staleness_s < grant.kind.stale_s[1]
+            self.expect(not owed, "stale was stored and allowed, and not served", client, grant)
 
     def in_time(self, client: Client) -> None:
         """A client has its answer or its error: in time."""
@@ -216,7 +237,9 @@ class Checks:
         self.expect(waited_s <= paced_s + INSTANT_S, "released one after the other", client, waited_s)
 
     def _goes_alone_for_a_reason(self, client: Client) -> None:
-        if not client.traits.plain or client.sent_away or client.regroups > 3:
+        waited_s = self.world.clock.mono() - client.asked_at
+        timed_out = waited_s >= self.world.schedule.setup.wait_timeout_s
+        if not client.traits.plain or client.sent_away or client.regroups > 3 or timed_out:
             return
         since_s = self.world.clock.mono() - MARKED_FOR_S - INSTANT_S
         marked = any(
@@ -273,6 +296,7 @@ class Checks:
         fences = world.cache.fences
         self.expect(not fences._running and not fences._fences, "fences are left", fences)
         origin = world.origin
+        self.expect(origin.heads == 0, "a flight asked with HEAD", origin.heads)
         left = (origin.outstanding, origin.queued, origin.open_answers)
         self.expect(left == (0, 0, 0), "slots, a queue or answers are left", left)
         self.expect(origin.outstanding_peak <= world.schedule.setup.concurrency, "too many at the origin")

@@ -63,7 +63,12 @@ _BY_ROUTE = (0.0, ROUTE_STALE_IF_ERROR_S, MAX_STALE_S)
 LIVELY = b"public, max-age=4, stale-while-revalidate=3, stale-if-error=20"
 
 FRESH = Kind(
-    "fresh", _control(b"max-age=5"), whom=For.WITHOUT_AUTHORIZATION, lifetime_s=5, stale_s=_BY_ROUTE, stored=True
+    "fresh",
+    _control(b"max-age=5"),
+    whom=For.WITHOUT_AUTHORIZATION,
+    lifetime_s=5,
+    stale_s=_BY_ROUTE,
+    stored=True,
 )
 LIVE = Kind("live", _control(LIVELY), whom=For.ALL, lifetime_s=4, stale_s=(3, 20, MAX_STALE_S), stored=True)
 STRICT = Kind("strict", _control(b"s-maxage=3, must-revalidate"), whom=For.ALL, lifetime_s=3, stored=True)

@@ -49,7 +49,9 @@ class Forwarded:
     head_order: int | None = None
 
     def __repr__(self) -> str:
-        return f"<forward {self.number} for {self.client!r}: {self.kind} {self.status} version {self.version}>"
+        return (
+            f"<forward {self.number} for {self.client!r}: {self.kind} {self.status} version {self.version}>"
+        )
 
     @property
     def marks(self) -> bool:
@@ -78,6 +80,7 @@ class SimulatedOrigin(MemoryOrigin):
         self.versions = [1] * KEYS
         self.answers: list[tuple[Spec, ...]] = [(Spec(),)] * KEYS
         self.order = 0
+        self.heads = 0
         self._clock = clock
 
     def next_order(self) -> int:
@@ -106,6 +109,7 @@ class SimulatedOrigin(MemoryOrigin):
     ) -> MemoryResponse:
         forwarded = self.forwards[int(request.fields.get(b"x-forward") or b"")]
         key = forwarded.client.key
+        self.heads += request.method == "HEAD"
         try:
             response = await super().send(request)
         except OriginError:
