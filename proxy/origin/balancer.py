@@ -92,12 +92,15 @@ class Balancer:
         target.left_out_until = None
         target.probing = False
 
-    def failed(self, target: Target, *, now: float) -> bool:
-        """A connection could not be made; True if the target is left out from now on."""
+    def failed(self, target: Target, *, now: float, sole: bool = False) -> bool:
+        """A connection could not be made; True if the target is left out from now on.
+
+        A `sole` target never is: there is nowhere else to go, and an origin that restarts is back at once.
+        """
         target.connect_failures += 1
         target.failures_in_row += 1
         target.probing = False
-        if target.failures_in_row < self._fail_after:
+        if sole or target.failures_in_row < self._fail_after:
             return False
         target.left_out_until = now + self._fail_for_s
         return True

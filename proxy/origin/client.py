@@ -174,7 +174,8 @@ class OriginClient:
             connection = await self._connector.connect(target)
         except OriginError as error:
             self._connect_failures += 1
-            if self._balancer.failed(target, now=self._clock.mono()):
+            now_mono = self._clock.mono()
+            if self._balancer.failed(target, now=now_mono, sole=self._is_sole(target)):
                 self._pool.close_target(target)
                 logger.warning("origin_left_out origin=%s address=%s error=%s", self._name, target, error)
             raise
@@ -186,6 +187,10 @@ class OriginClient:
         self._balancer.connected(target)
         self._open.add(connection)
         return connection
+
+    def _is_sole(self, target: Target) -> bool:
+        """Whether there is no other target at all: leaving it out would only add to the outage."""
+        return all(other is target for group in self._groups for other in group.targets)
 
     async def _choose(self, errors: dict[Target, OriginError]) -> Target:
         """The next target to try: a backup only when every primary is left out or has just failed.

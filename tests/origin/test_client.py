@@ -319,34 +319,49 @@ async def test_each_address_is_tried_once_and_the_error_names_all(
 
 
 async def test_a_left_out_address_is_tried_by_one_request_when_its_time_is_over(
-    scripted: ScriptedOrigin, connect: Connect, clock: ManualClock
+    scripted: ScriptedOrigin, second: ScriptedOrigin, connect: Connect, clock: ManualClock
 ) -> None:
-    client = connect(scripted.url, fail_after=2, fail_for_s=10)
+    client = connect(scripted.url, second.url, fail_after=2, fail_for_s=10)
     scripted.refuse()
-    for _ in range(2):
-        with pytest.raises(OriginUnreachable, match="refused"):
-            await soon(client.send(get()))
-    with pytest.raises(OriginUnreachable, match="left out"):
-        await soon(client.send(get()))
-    assert client.statistics().connect_failures == 2  # the third was not tried
+    peer = await first_exchange(client, second)
+    for _ in range(5):
+        assert await answered(client, peer) == b"ok"
+    assert client.statistics().connect_failures == 2  # then it is left out
 
     clock.advance(10)
-    with pytest.raises(OriginUnreachable, match="refused"):
-        await soon(client.send(get()))
-    with pytest.raises(OriginUnreachable, match="left out"):
-        await soon(client.send(get()))
+    for _ in range(3):
+        assert await answered(client, peer) == b"ok"
+    assert client.statistics().connect_failures == 3  # one tried it, and went on
 
     clock.advance(10)
     await scripted.listen()
     trying, other = ask(client), ask(client)
-    with pytest.raises(OriginUnreachable, match="left out"):
-        await soon(other)
+    assert (await peer.expect_head()).startswith(b"GET")
+    peer.send(OK)
+    assert await read_all(await soon(other)) == b"ok"
+    tried = await scripted.accept()
+    await tried.expect_head()
+    tried.send(OK)
+    assert await read_all(await soon(trying)) == b"ok"
+    assert client.statistics().left_out == ()
+
+
+async def test_the_only_address_there_is_is_never_left_out(
+    scripted: ScriptedOrigin, connect: Connect
+) -> None:
+    client = connect(scripted.url, fail_after=2)
+    scripted.refuse()
+    for _ in range(4):
+        with pytest.raises(OriginUnreachable, match="refused"):
+            await soon(client.send(get()))
+    assert client.statistics().connect_failures == 4
+    await scripted.listen()
+    asking = ask(client)
     peer = await scripted.accept()
     await peer.expect_head()
     peer.send(OK)
-    assert await read_all(await soon(trying)) == b"ok"
-    assert client.statistics().left_out == ()
-    assert await answered(client, peer) == b"ok"
+    assert await read_all(await soon(asking)) == b"ok"
+
 
 
 async def test_a_trial_that_is_cancelled_leaves_the_trial_to_the_next(
