@@ -152,7 +152,7 @@ class Checks:
         return any(key == client.key and at >= since_s for key, at in self.world.origin.failures)
 
     def _crowded(self, client: Client) -> bool:
-        others = sum(other.key == client.key and other.waiting for other in self.world.clients)
+        others = sum(other.key == client.key and not other.ended for other in self.world.clients)
         return others > self.world.schedule.setup.max_waiters
 
     def refused(self, client: Client, error: ProxyError) -> None:

@@ -36,11 +36,6 @@ class Client:
     def __repr__(self) -> str:
         return f"<client {self.number}: {self.traits!r} /{self.key}>"
 
-    @property
-    def waiting(self) -> bool:
-        """Whether it has asked and has no answer yet."""
-        return self.order > 0 and self.answered_at is None and not self.ended
-
     def leave(self) -> None:
         """Go, in the middle of whatever is going on."""
         self.left = True

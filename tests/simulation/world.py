@@ -103,7 +103,7 @@ class World:
         if tasks:
             await asyncio.wait(tasks)
         over_at = self.clock.mono() + OVER_S
-        while self.coalescer.statistics().running and self.clock.mono() < over_at:
+        while self.coalescer.statistics().running and self.clock.mono() < over_at:  # noqa: ASYNC110 - virtual time, and flights tell nobody
             await asyncio.sleep(1.0)
         self.checks.stored()
         self.checks.all_over()
