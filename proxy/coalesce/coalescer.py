@@ -365,9 +365,7 @@ class Coalescer:
             return None
         age_s = _age_s(entry, self._clock.mono())
         honour_no_cache = ask.route.cache.honour_no_cache
-        if not may_serve_stale_on_error(
-            entry.terms, age_s, ask.directives, honour_no_cache=honour_no_cache
-        ):
+        if not may_serve_stale_on_error(entry.terms, age_s, ask.directives, honour_no_cache=honour_no_cache):
             return None
         return self._stored_answer(entry, Outcome.STALE)
 
