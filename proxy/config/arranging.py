@@ -53,7 +53,8 @@ def _normal(node: Node, shape: Shape | None, name: str) -> Node:
             shapes = {key: _shape_below(node, shape, key) for key in entries}
             is_section = isinstance(_bare(shape), Section)
             inner_entries = {
-                key: _normal(value, shapes[key], key if is_section else "") for key, value in entries.items()
+                key: _normal(value, shapes[key], key if is_section else name)
+                for key, value in entries.items()
             }
             return replace(node, entries=inner_entries)
 

@@ -57,6 +57,8 @@ def _widened(found: dict[str, Any], unit: Unit | None, choices: set[str]) -> dic
     for form in forms:
         if "items" in form:
             form["items"] = _with_more(form["items"], _of_value(form["items"], None, choices))
+        if isinstance(of_each := form.get("additionalProperties"), dict) and unit is not None:
+            form["additionalProperties"] = _with_more(of_each, _of_value(of_each, unit, choices))
     more: list[dict[str, Any]] = []
     for form in forms:
         more += _of_value(form, unit, choices) or _of_section(form)

@@ -32,10 +32,13 @@ from proxy.config.values import (
     Method,
     Network,
     OriginAddress,
+    ParameterPattern,
     PathPrefix,
     Protocol,
     Regex,
     RuleFieldName,
+    StatusPattern,
+    TypePattern,
 )
 
 MiB = 1024 * 1024
@@ -221,6 +224,21 @@ class CoalesceSettings(Settings):
     """What is held of a body too large to store; a client that falls further behind the fastest is cut off."""
 
 
+class CacheProfile(StrEnum):
+    """How the choices that RFC 9111 leaves to taste are made; `policy.profile` lists them."""
+
+    PRAGMATIC = "pragmatic"
+    STRICT_RFC = "strict-rfc"
+
+
+class ContentCoding(StrEnum):
+    """A content coding that we can make (RFC 9110 §8.4.1, RFC 7932, RFC 8878)."""
+
+    GZIP = "gzip"
+    BR = "br"
+    ZSTD = "zstd"
+
+
 class RouteCacheSettings(Settings):
     """What may be stored and how long it is served."""
 
@@ -248,6 +266,85 @@ class RouteCacheSettings(Settings):
     """Whether a client's `no-cache` or `max-age=0` forces revalidation."""
     max_variants: PositiveInt = 32
     """Variants kept of one key; the oldest goes first."""
+    profile: CacheProfile = CacheProfile.PRAGMATIC
+    """`pragmatic` guards against what origins get wrong; `strict-rfc` keeps to the letter of RFC 9111 (docs/http-caching.md lists the differences)."""
+    targets: tuple[FieldName, ...] = ("CDN-Cache-Control",)
+    """Targeted fields, most specific first: the first that is valid takes the place of Cache-Control and Expires (RFC 9213)."""
+    negative_lifetimes_s: dict[StatusPattern, NonNegativeFloat] = {}
+    """Lifetimes of error answers that name none themselves, by status or class, as `404: 5s` or `5xx: 1s`."""
+    min_uses: PositiveInt = 1
+    """An answer is stored from this many requests for its key on."""
+    invalidate_locations: bool = True
+    """Whether an unsafe request that succeeds invalidates what its answer's Location and Content-Location name on this origin, too."""
+    accept_encoding: tuple[ContentCoding, ...] | None = None
+    """What the origin distinguishes: Accept-Encoding is reduced to those of these that the client takes, for the variant and for the origin; `[]` asks for identity, null leaves it as it came."""
+
+    @model_validator(mode="after")
+    def _strict_is_strict(self) -> Self:
+        if self.profile is CacheProfile.STRICT_RFC:
+            against = {
+                "lifetime_s": self.lifetime_s is not None,
+                "negative_lifetimes_s": bool(self.negative_lifetimes_s),
+                "share_lifetime_zero": self.share_lifetime_zero,
+                "honour_no_cache": not self.honour_no_cache,
+            }
+            for name, holds in against.items():
+                if holds:
+                    raise ValueError(f"profile strict-rfc and {name} contradict each other: leave one out")
+        return self
+
+
+class KeySettings(Settings):
+    """What belongs to the cache key beside scheme, host and target."""
+
+    fields: tuple[FieldName, ...] = ()
+    """Request fields whose values are part of the key; for answers that depend on them without saying so in Vary."""
+    cookies: tuple[CookieName, ...] = ()
+    """Cookies whose values are part of the key; answers to requests with Cookie are still shared only with an explicit lifetime."""
+
+
+class QuerySettings(Settings):
+    """Normalises the query of GET and HEAD, in the cache key and on its way to the origin alike."""
+
+    sort: bool = False
+    """Whether parameters are put in the order of their names; those of one name keep theirs."""
+    drop: tuple[ParameterPattern, ...] = ()
+    """Names of parameters that are removed, `*` for any octets, as `utm_*`."""
+    keep: tuple[ParameterPattern, ...] | None = None
+    """Names of the only parameters that are kept; null keeps all that `drop` does not name."""
+
+
+class CompressionSettings(Settings):
+    """Compression of stored answers that came without content coding."""
+
+    enabled: bool = False
+    """Whether they are compressed for clients that accept it."""
+    types: tuple[TypePattern, ...] = (
+        "text/*",
+        "application/javascript",
+        "application/json",
+        "application/manifest+json",
+        "application/wasm",
+        "application/xml",
+        "image/svg+xml",
+        "*/*+json",
+        "*/*+xml",
+    )
+    """Media types that are; `*` stands for any octets."""
+    codings: Annotated[tuple[ContentCoding, ...], Field(min_length=1)] = (ContentCoding.GZIP,)
+    """Codings to choose from, the preferred first; `br` and `zstd` need the extra `compression`."""
+    min_bytes: NonNegativeInt = 1024
+    """Shorter bodies stay as they are."""
+    max_bytes: PositiveInt = 4 * MiB
+    """Longer ones, too."""
+    gzip_level: Annotated[int, Field(ge=1, le=9)] = 6
+    """Effort of gzip."""
+    br_level: Annotated[int, Field(ge=0, le=11)] = 5
+    """Effort of br; above 9 it takes seconds for a megabyte."""
+    zstd_level: Annotated[int, Field(ge=1, le=19)] = 6
+    """Effort of zstd."""
+    with_cookies: bool = False
+    """Whether requests with Cookie or Authorization get compressed answers: the size of one that holds a secret beside what an attacker chose tells of the secret (BREACH)."""
 
 
 class HeaderRules(Settings):
@@ -330,6 +427,20 @@ class RouteSettings(Settings):
     """Storing and freshness."""
     coalesce: CoalesceSettings = CoalesceSettings()
     """Sharing of forward requests."""
+    key: KeySettings = KeySettings()
+    """More in the cache key."""
+    query: QuerySettings = QuerySettings()
+    """Normalising of the query."""
+    compression: CompressionSettings = CompressionSettings()
+    """Compression at the edge."""
+
+    @model_validator(mode="after")
+    def _key_cookies_reach_the_origin(self) -> Self:
+        if self.key.cookies and self.cookies is CookieRule.STRIP:
+            raise ValueError(
+                "key.cookies would split the cache by what `cookies: strip` keeps from the origin"
+            )
+        return self
 
 
 class EvictionPolicy(StrEnum):
@@ -371,6 +482,19 @@ class CacheSettings(Settings):
         return self
 
 
+class CompressorSettings(Settings):
+    """The threads that compress, shared by all routes."""
+
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many bodies are compressed at one time."""
+    max_queue: PositiveInt = 64
+    """Bodies that are compressed or wait for it; further answers go out as they are."""
+    max_queue_bytes: PositiveInt = 32 * MiB
+    """Their octets in all."""
+    max_bytes: PositiveInt = 64 * MiB
+    """Compressed bodies kept; the least recently used goes first."""
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -386,6 +510,8 @@ class Config(Settings):
     """What clients may ask of us."""
     cache: CacheSettings = CacheSettings()
     """The memory tier."""
+    compressor: CompressorSettings = CompressorSettings()
+    """Compression, where routes ask for it."""
     origins: Annotated[dict[str, OriginSettings], Field(min_length=1)]
     """Origins by name."""
     defaults: dict[str, object] = {}

@@ -8,11 +8,13 @@ import warnings
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"/[!\"$->@-~]*")
 _HOST = re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*|\[[0-9A-Fa-f:.]+\]")
+_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
 _AUTHORITY = re.compile(r"(?:[0-9A-Za-z_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 _FRAMING_FIELDS = frozenset(
@@ -123,6 +125,24 @@ def _protocol(text: str) -> str:
     return text
 
 
+def _parameter_pattern(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or set(text) & set(" &=#"):
+        raise ValueError("write a parameter's name in printable ASCII, decoded, with * for any octets")
+    return text
+
+
+def _type_pattern(text: str) -> str:
+    if not _TYPE.fullmatch(text):
+        raise ValueError("write a media type without parameters, with * for any octets, as text/*")
+    return text.lower()
+
+
+def _status_pattern(text: object) -> str:
+    if not _STATUS.fullmatch(str(text)):
+        raise ValueError("write an error status, as 404, or a class of them, as 5xx")
+    return str(text)
+
+
 def _regex(text: str) -> str:
     try:
         with warnings.catch_warnings():
@@ -141,6 +161,9 @@ FieldName = Annotated[str, AfterValidator(_field_name)]
 RuleFieldName = Annotated[str, AfterValidator(_field_name), AfterValidator(_not_framing)]
 CookieName = Annotated[str, AfterValidator(_cookie_name)]
 FieldValue = Annotated[str, AfterValidator(_field_value)]
+ParameterPattern = Annotated[str, AfterValidator(_parameter_pattern)]
+TypePattern = Annotated[str, AfterValidator(_type_pattern)]
+StatusPattern = Annotated[str, BeforeValidator(_status_pattern)]
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 Host = Annotated[str, AfterValidator(_host)]
 HostHeader = Annotated[str, AfterValidator(_host_header)]

@@ -129,6 +129,16 @@ def test_a_name_of_the_users_own_choice_is_no_unit() -> None:
     assert config.routes[0].request_headers.set == {"x_s": "5m", "y_bytes": "1KiB"}
 
 
+def test_each_value_of_a_mapping_may_carry_the_unit_of_the_mappings_name() -> None:
+    config = loaded(
+        """\
+        origins: {app: {addresses: ["http://a"]}}
+        routes: [{origin: app, cache: {negative_lifetimes_s: {404: 1m, 5xx: 500ms, 410: 2}}}]
+        """
+    )
+    assert config.routes[0].cache.negative_lifetimes_s == {"404": 60, "5xx": 0.5, "410": 2}
+
+
 def test_a_section_of_which_every_line_is_commented_out_keeps_its_defaults() -> None:
     config = loaded(
         """\

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from proxy.config.settings import Config, OriginSettings, RewriteSettings, RouteSettings
+from proxy.config.settings import (
+    Config,
+    OriginSettings,
+    RewriteSettings,
+    RouteCacheSettings,
+    RouteSettings,
+)
 from proxy.config.shape import sections_of, settings_of
 
 APP = OriginSettings(addresses=("http://127.0.0.1:9000",))
@@ -51,6 +57,26 @@ def test_a_configuration_made_in_code_is_held_to_the_same_rules() -> None:
 def test_a_replacement_fits_its_pattern(pattern: str | None, replacement: str | None, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RewriteSettings(pattern=pattern, replacement=replacement)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lifetime_s", 60.0),
+        ("negative_lifetimes_s", {"404": 5.0}),
+        ("share_lifetime_zero", True),
+        ("honour_no_cache", False),
+    ],
+)
+def test_the_strict_profile_takes_no_option_that_departs_from_the_rfc(name: str, value: object) -> None:
+    RouteCacheSettings.model_validate({name: value})
+    with pytest.raises(ValidationError, match=f"strict-rfc and {name} contradict"):
+        RouteCacheSettings.model_validate({"profile": "strict-rfc", name: value})
+
+
+def test_no_key_holds_a_cookie_that_the_origin_never_sees() -> None:
+    with pytest.raises(ValidationError, match="keeps from the origin"):
+        RouteSettings.model_validate({"origin": "app", "cookies": "strip", "key": {"cookies": ["lang"]}})
 
 
 def test_a_number_without_end_is_no_duration() -> None:

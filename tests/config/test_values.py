@@ -90,6 +90,15 @@ def test_a_right_value_is_accepted(kind: Any, text: str) -> None:
         (values.PathPrefix, "/a?b"),
         (values.PathPrefix, "/a\r\n"),
         (values.PathPrefix, "/é"),
+        (values.ParameterPattern, ""),
+        (values.ParameterPattern, "a=b"),
+        (values.ParameterPattern, "a&b"),
+        (values.ParameterPattern, "é"),
+        (values.TypePattern, "text"),
+        (values.TypePattern, "text/html; charset=utf-8"),
+        (values.StatusPattern, "200"),
+        (values.StatusPattern, "6xx"),
+        (values.StatusPattern, "40x"),
         (values.Regex, "("),
         (values.Regex, r"\u1234"),  # no such escape in octets
         (values.Regex, "[[a]"),  # a later Python reads it as a nested set
