@@ -85,7 +85,8 @@ class AdminListener:
             accept=",".join(request.headers.getall("Accept", [])), names=request.query.getall("name[]", [])
         )
         response = web.Response(body=text, headers={"Content-Type": content_type})
-        response.enable_compression()
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.enable_compression(web.ContentCoding.gzip)
         return response
 
     async def _statistics(self, _request: web.Request) -> web.Response:
