@@ -1,4 +1,4 @@
-"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failed ones are printed."""
+"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failures print them."""
 
 from __future__ import annotations
 

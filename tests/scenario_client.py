@@ -195,6 +195,7 @@ class Client:
             if self._methods:  # not even a head
                 self._methods.popleft()
                 self.exchanges += 1
+            (await self.wire()).received.clear()
             return cut.octets
         raise AssertionError(f"{self!r} took {response.status} {response.body[:80]!r} for whole")
 
