@@ -314,13 +314,13 @@ class Flight:
     def _learn_variant(self, head: ResponseHead, verdict: Verdict) -> None:
         """What the key varies on, as far as this answer can say.
 
-        An error page or an answer to one client that has no Vary says nothing of what the shared answers
-        vary on: if it counted, the stored variants could not be found any more, just when the origin fails.
+        An error page, or an answer for one client, says nothing of what the shared answers vary on: if it
+        counted, what is stored could not be found any more, just when the origin fails.
         """
         names = vary_names(head)
         if names is None or isinstance(verdict, (AboutLeader, OriginFailed)):
             return
-        if not names and isinstance(verdict, NotForSharing) and verdict.store_terms is None:
+        if isinstance(verdict, NotForSharing) and verdict.store_terms is None:
             return
         self.varies_on = names
         self.variant = variant_of(names, self.plan.request)

@@ -160,30 +160,65 @@ _DELAYS = st.sampled_from((0.01, 0.2, 0.2, 0.4, 2.0))
 _PAUSES = st.sampled_from((0.0, 0.02, 0.3))
 _CUTS = st.sampled_from((None, None, None, None, None, 0.0, 0.4, 0.999))
 _SPECS = st.builds(Spec, _KINDS, _DELAYS, _SIZES, st.booleans(), _PAUSES, _CUTS)
-_TRAITS = st.sampled_from(TRAITS)
-_JOINS = st.builds(
-    Join,
-    _GAPS,
-    _KEYS,
-    _TRAITS,
-    st.sampled_from((1, 1, 2, 4)),
-    st.sampled_from((0.0, 0.0, 0.03, 1.0)),
-    st.sampled_from((None, None, None, None, 0.0, 0.01, 0.3, 1.0)),
+_STEADY = st.builds(
+    Spec,
+    st.sampled_from((*kinds.SHARED, kinds.ZERO, kinds.OLD, kinds.ERROR_FRESH)),
+    st.sampled_from((0.01, 0.2)),
+    _SIZES,
+    st.booleans(),
+    st.sampled_from((0.0, 0.0, 0.05, 0.3)),
 )
+_TROUBLE = st.builds(
+    Spec,
+    st.sampled_from((kinds.ERROR, kinds.ERROR_NO_STORE, *kinds.FAILURES)),
+    st.sampled_from((0.1, 0.4, 2.0)),
+)
+_PALETTES = st.sampled_from(
+    (
+        TRAITS,
+        TRAITS,
+        (PLAIN,),
+        (PLAIN, COOKIE),
+        (GERMAN, DUTCH, PLAIN),
+        (PLAIN, AUTHORIZATION, COOKIE),
+        (NO_CACHE,),
+    )
+)
+_PACES = st.sampled_from((0.0, 0.0, 0.0, 0.03, 1.0))
+_LEAVES = st.sampled_from((None, None, None, None, None, None, None, 0.0, 0.01, 0.3, 1.0))
 _PURGES = st.builds(
     Purge, _GAPS, _KEYS, st.sampled_from(("key", "key", "tag", "tag", "pattern", "all")), st.booleans()
 )
-_MOVES = st.one_of(_JOINS, _JOINS, _JOINS, _PURGES, st.builds(Change, _GAPS, _KEYS))
-_BEHAVES = st.builds(Behave, _LONG_GAPS, _KEYS, st.tuples(_SPECS) | st.tuples(_SPECS, _SPECS))
+_CHANGES = st.builds(Change, _GAPS, _KEYS)
+
+
+def _joins(palette: tuple[Traits, ...]) -> st.SearchStrategy[Join]:
+    return st.builds(
+        Join, _GAPS, _KEYS, st.sampled_from(palette), st.sampled_from((1, 1, 2, 4)), _PACES, _LEAVES
+    )
+
+
+@st.composite
+def _scenes(draw: st.DrawFn) -> list[Step]:
+    """The origin changes its mind, somebody asks, and others come, mostly before the answer.
+
+    Every fourth time it answers well first, and is in trouble when what is stored is stale.
+    """
+    joins = _joins(draw(_PALETTES))
+    steps: list[Step] = []
+    answers = draw(st.tuples(_SPECS) | st.tuples(_SPECS, _SPECS) | st.tuples(_STEADY))
+    behave = Behave(draw(_LONG_GAPS), draw(_KEYS), answers)
+    if draw(st.integers(0, 3)) == 3:
+        steps += [replace(behave, answers=(draw(_STEADY),)), replace(draw(joins), key=behave.key)]
+        behave = Behave(draw(st.sampled_from((4.5, 5.5, 8.0))), behave.key, (draw(_TROUBLE),))
+    steps += [behave, replace(draw(joins), key=behave.key, after_s=0.0)]
+    moves = st.lists(st.one_of(joins, joins, joins, joins, _PURGES, _CHANGES), max_size=6)
+    return [*steps, *draw(moves)]
 
 
 @st.composite
 def _schedules(draw: st.DrawFn) -> Schedule:
-    """Scenes: the origin changes its mind, somebody asks, and others come, mostly before the answer."""
-    steps: list[Step] = []
-    for _ in range(draw(st.integers(1, 6))):
-        behave, first = draw(_BEHAVES), draw(_JOINS)
-        steps += [behave, replace(first, key=behave.key, after_s=0.0), *draw(st.lists(_MOVES, max_size=7))]
+    steps = [step for scene in draw(st.lists(_scenes(), min_size=1, max_size=5)) for step in scene]
     return Schedule(tuple(steps), draw(st.sampled_from(SETUPS)))
 
 

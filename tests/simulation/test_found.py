@@ -7,6 +7,7 @@ import pytest
 from proxy.config.settings import OnWaitTimeout
 from tests.simulation import kinds
 from tests.simulation.schedule import (
+    AUTHORIZATION,
     CONDITIONAL,
     FAR,
     GERMAN,
@@ -42,6 +43,14 @@ FOUND = {
             Join(traits=GERMAN),
             Join(6.0, traits=GERMAN),
             Join(0.3, traits=GERMAN),
+        )
+    ),
+    "an-answer-for-one-client-hides-what-is-stored": Schedule(
+        (
+            Behave(answers=(Spec(), Spec(kinds.VARY), Spec(kinds.ERROR))),
+            Join(),
+            Join(0.3, traits=AUTHORIZATION),
+            Join(6.0),
         )
     ),
     "a-part-marks-the-whole": Schedule(
