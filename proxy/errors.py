@@ -144,3 +144,15 @@ class WaitTimedOut(OriginError):
 
     status = 504
     retryable = True
+
+
+class StorageError(ProxyError):
+    """Our own storage failed in a way that cannot be made good by asking the origin."""
+
+
+class StoredBodyDamaged(StorageError):
+    """A stored body turned out to be damaged after its head was sent; it is cut and dropped."""
+
+
+class PurgeNotDurable(StorageError):
+    """A purge holds in this process, but a restart may bring back what it removed: it was not written down."""

@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[str, str] = {
     "listen[].address": "127.0.0.1:8080",
     "listen[].tls.certificate": "/etc/lockgate/certificate.pem",
     "listen[].tls.key": "/etc/lockgate/key.pem",
+    "cache.disk.directory": "/var/cache/lockgate",
     "origins.NAME.addresses": "[http://127.0.0.1:9000]",
     "routes[].origin": "app",
 }

@@ -42,6 +42,7 @@ from proxy.config.values import (
 )
 
 MiB = 1024 * 1024
+GiB = 1024 * MiB
 
 
 class Settings(BaseModel):
@@ -452,6 +453,40 @@ class EvictionPolicy(StrEnum):
     RANDOM = "random"
 
 
+class DiskSettings(Settings):
+    """The disk tier below the memory tier: it outlives restarts and holds what is too much for memory."""
+
+    directory: Path
+    """Where the files lie: a directory of its own on a local file system, used by one Lockgate at a time."""
+    max_bytes: PositiveInt = 10 * GiB
+    """All files, counted in whole blocks of the file system."""
+    max_entry_bytes: PositiveInt = 1 * GiB
+    """Largest body that is stored on disk."""
+    min_free_bytes: NonNegativeInt = 1 * GiB
+    """Room that is left free on the file system; entries go when others have filled it."""
+    promote_max_bytes: NonNegativeInt = 1 * MiB
+    """Bodies up to this are taken into memory when they are asked for; larger ones are read from disk for each client."""
+    max_open_files: PositiveInt = 512
+    """Files of larger bodies held open at a time; what is asked for beyond that is fetched from the origin."""
+    max_queue_bytes: PositiveInt = 64 * MiB
+    """Bodies waiting to be written; what comes beyond that is not written, so that the disk never slows the origin."""
+    check_interval_s: PositiveFloat = 10.0
+    """How often the room left on the file system is looked at."""
+    retry_after_s: PositiveFloat = 30.0
+    """After a disk error the tier is left alone for this long, and memory serves alone."""
+    fsync: bool = False
+    """Whether each file is forced to the disk before it counts; without it a power loss costs the last files, never a wrong answer."""
+
+    @model_validator(mode="after")
+    def _an_entry_fits(self) -> Self:
+        if self.max_bytes < self.max_entry_bytes:
+            raise ValueError(
+                f"cache.disk.max_bytes is {self.max_bytes}, below cache.disk.max_entry_bytes "
+                f"({self.max_entry_bytes}): such an entry would never fit. Raise max_bytes or lower max_entry_bytes."
+            )
+        return self
+
+
 class CacheSettings(Settings):
     """The memory tier, shared by all routes."""
 
@@ -471,6 +506,8 @@ class CacheSettings(Settings):
     """Whether it names the cache key; for debugging, as it shows what is in the key."""
     cache_name: FieldName = "Lockgate"
     """Our name in `Cache-Status` and `Via`."""
+    disk: DiskSettings | None = None
+    """Keep responses on disk, too."""
 
     @model_validator(mode="after")
     def _an_entry_fits(self) -> Self:

@@ -22,6 +22,7 @@ def test_the_reference_file_has_every_setting_of_every_section() -> None:
     found = Counter(re.findall(r"^[# ]*(?:- )?([a-z0-9_]+):(?: |$)", PATH.read_text(), re.MULTILINE))
     del found["app"]  # the name of an origin
     found["tls"] -= 1  # once absent, once commented out
+    found["disk"] -= 1
     assert found == expected
 
 
@@ -33,8 +34,11 @@ def test_the_reference_file_holds_the_defaults() -> None:
 
 
 def test_what_is_commented_out_loads_too() -> None:
-    text = re.sub(r"^( *)# (tls:|  [a-z_]+:)", r"\1\2", PATH.read_text(), flags=re.MULTILINE)
-    text = text.replace("    tls: null\n", "")
-    tls = from_text(text, source="f.yaml", environ={}).listen[0].tls
+    text = re.sub(r"^( *)# (tls:|disk:|  [a-z_]+:)", r"\1\2", PATH.read_text(), flags=re.MULTILINE)
+    text = text.replace("    tls: null\n", "").replace("  disk: null\n", "")
+    config = from_text(text, source="f.yaml", environ={})
+    tls, disk = config.listen[0].tls, config.cache.disk
     assert tls is not None
     assert tls.check_interval_s == 10.0
+    assert disk is not None
+    assert disk.retry_after_s == 30.0

@@ -1,0 +1,195 @@
+"""The directory of the disk tier: whose it is, what lies in it, how files come and go.
+
+    lockgate.lock   held by flock while a process uses the directory; its presence marks the directory
+    purges.log      the durable purges (`purge_log.py`)
+    parts/          files being written
+    objects/abc/    4,096 shards of whole files (`place.py`)
+
+A file is written in `parts/` and renamed into place, so that under an object's name there is never half
+of one. O_TMPFILE with linkat would leave no leftovers, but cannot replace a file that is there, and so
+needs the same name aside and the same rename besides: one way for every file system is simpler, and
+leftovers lie in one place where they are removed at start.
+
+Every function here blocks: they run in the tier's threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+from proxy.cache.disk.place import SHARDS, Place, shard_name
+from proxy.errors import ConfigError
+
+LOCK_NAME = "lockgate.lock"
+LOG_NAME = "purges.log"
+_MARK = "lockgate disk cache\n"
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Without following links, and without waiting where somebody put a FIFO."""
+
+
+class Directory:
+    """One directory, held exclusively from `acquire` to `release`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.objects = path / "objects"
+        self.parts = path / "parts"
+        self.log = path / LOG_NAME
+        self._lock_fd: int | None = None
+        self._numbers = count()
+
+    def __repr__(self) -> str:
+        return f"<Directory {self.path} held={self._lock_fd is not None}>"
+
+    def acquire(self) -> None:
+        """Make it ours, create what it lacks, remove leftovers. Raises: ConfigError."""
+        setting = f"cache.disk.directory is {self.path}"
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (self.path / LOCK_NAME).exists() and any(self.path.iterdir()):
+                raise ConfigError(
+                    f"{setting}, which is neither empty nor a cache of ours. Name an empty directory."
+                )
+            self._lock(setting)
+            self.objects.mkdir(mode=0o700, exist_ok=True)
+            self.parts.mkdir(mode=0o700, exist_ok=True)
+            for leftover in self.parts.iterdir():
+                leftover.unlink()
+        except OSError as error:
+            self.release()
+            raise ConfigError(f"{setting}, which cannot be used: {error}") from error
+
+    def _lock(self, setting: str) -> None:
+        fd = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 200, 0).decode(errors="replace").removeprefix(_MARK).strip()
+            os.close(fd)
+            raise ConfigError(
+                f"{setting}, which another Lockgate uses ({holder or 'pid unknown'}). "
+                "Stop it, or give each its own directory."
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{_MARK}pid {os.getpid()}\n".encode(), 0)
+        self._lock_fd = fd
+
+    def release(self) -> None:
+        """Let others have it. Idempotent."""
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def free_bytes(self) -> int:
+        """Octets that the file system still has for us; 0 if it is out of files."""
+        found = os.statvfs(self.path)
+        if found.f_files and not found.f_favail:
+            return 0
+        return found.f_bavail * found.f_frsize
+
+    def sync(self) -> None:
+        """Make everything done so far durable, unlinks and renames included. Raises: OSError."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if not hasattr(libc, "syncfs"):
+                os.sync()
+            elif libc.syncfs(fd) != 0:
+                raise OSError(ctypes.get_errno(), "syncfs failed")
+        finally:
+            os.close(fd)
+
+    # objects
+
+    def open_object(self, place: Place) -> int:
+        """A descriptor for reading. Raises: OSError."""
+        return os.open(self.objects / place.path, _OPEN)
+
+    def unlink_object(self, place: Place) -> bool:
+        """Remove an object; False if there was none. Readers of it are not disturbed. Raises: OSError."""
+        try:
+            os.unlink(self.objects / place.path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def soften_object(self, place: Place) -> None:
+        """Mark an object as purged softly, in place: one octet is written whole or not. Raises: OSError."""
+        try:
+            fd = os.open(self.objects / place.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        try:
+            size = os.fstat(fd).st_size
+            if size:
+                os.pwrite(fd, b"\xff", size - 1)
+        finally:
+            os.close(fd)
+
+    def new_part(self) -> tuple[Path, int]:
+        """A new file to write, readable too. Raises: OSError."""
+        path = self.parts / f"{next(self._numbers)}.part"
+        return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def write_object(self, place: Place, pieces: Sequence[bytes], *, fsync: bool) -> None:
+        """Write a whole object and put it in its place. Raises: OSError; nothing is left then."""
+        part, fd = self.new_part()
+        try:
+            try:
+                write_all(fd, pieces)
+                if fsync:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            self.publish(part, place)
+        except OSError:
+            remove_quietly(part)
+            raise
+
+    def publish(self, part: Path, place: Place) -> None:
+        """Rename a written part into its place. Raises: OSError."""
+        target = self.objects / place.path
+        try:
+            os.rename(part, target)
+        except FileNotFoundError:
+            os.makedirs(target.parent, mode=0o700, exist_ok=True)
+            os.rename(part, target)
+
+    def shard_names(self, shard: int) -> list[str]:
+        """Names of the files in a shard, in no order. Raises: OSError, but not for a missing shard."""
+        try:
+            return os.listdir(self.objects / shard_name(shard))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def strangers(self) -> Iterator[str]:
+        """Names beside the shards that are not ours."""
+        known = {shard_name(shard) for shard in range(SHARDS)}
+        return (name for name in os.listdir(self.objects) if name not in known)
+
+
+def write_all(fd: int, pieces: Sequence[bytes]) -> None:
+    """Write every octet. Raises: OSError."""
+    left = [memoryview(piece) for piece in pieces if piece]
+    while left:
+        written = os.writev(fd, left[:512])  # below IOV_MAX everywhere
+        if not written:
+            raise OSError(errno.EIO, "nothing was written")
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
+
+
+def remove_quietly(path: Path) -> None:
+    """Remove a file of our own that is of no use any more; what cannot be removed is so at the next start."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return

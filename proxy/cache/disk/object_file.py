@@ -1,0 +1,253 @@
+"""One file of the disk tier, written and read whole or in part; everything is verified on the way.
+
+Everything here blocks, and touches nothing but the file: it runs in the tier's threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+from proxy.cache.disk.bans import Bans
+from proxy.cache.disk.directory import Directory
+from proxy.cache.disk.index import Indexed
+from proxy.cache.disk.layout import (
+    BLOCK_BYTES,
+    Footer,
+    Unusable,
+    block_agrees,
+    block_count,
+    read_footer,
+    split_trailer,
+    tag_fingerprint,
+    trailer,
+)
+from proxy.cache.disk.place import Place, place_of
+from proxy.cache.disk.record import Record, decode_record, encode_record
+
+TAIL_BYTES: Final = 4096
+"""Read from the end first: footer, record and the checksums of 400 MiB, in one page of most files."""
+
+
+class BlockChecksums:
+    """The checksums of a body that comes in pieces of any size."""
+
+    __slots__ = ("_checksum", "_in_block", "_whole", "body_bytes")
+
+    def __init__(self) -> None:
+        self._whole: list[int] = []
+        self._checksum = self._in_block = self.body_bytes = 0
+
+    def update(self, piece: bytes) -> None:
+        """These octets come next."""
+        view = memoryview(piece)
+        self.body_bytes += len(view)
+        while view:
+            part = view[: BLOCK_BYTES - self._in_block]
+            self._checksum = crc32(part, self._checksum)
+            self._in_block += len(part)
+            view = view[len(part) :]
+            if self._in_block == BLOCK_BYTES:
+                self._end_block()
+
+    def _end_block(self) -> None:
+        self._whole.append(self._checksum)
+        self._checksum = self._in_block = 0
+
+    def finish(self) -> bytes:
+        """All of them, as they lie in the file."""
+        if self._in_block:
+            self._end_block()
+        return b"".join(checksum.to_bytes(4, "big") for checksum in self._whole)
+
+
+def ending_of(record: Record, blocks: bytes, *, body_bytes: int, generation: int, epoch: int) -> bytes:
+    """What comes after the body of the object that this record describes."""
+    place = place_of(record.key, record.variant)
+    footer = Footer(generation, epoch, tag_fingerprint(record.tags), place, body_bytes, 0, 0)
+    return trailer(footer, blocks, encode_record(record))
+
+
+def checksums_of(pieces: Iterable[bytes]) -> bytes:
+    """The block checksums of a body in pieces."""
+    sums = BlockChecksums()
+    for piece in pieces:
+        sums.update(piece)
+    return sums.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An object as read. `body` is verified; None if it is above the asked size: then `fd` is open for it."""
+
+    footer: Footer
+    record: Record
+    blocks: bytes
+    body: bytes | None
+    fd: int | None
+
+
+def load_object(
+    directory: Directory, place: Place, *, generation: int, whole_bytes: int
+) -> Loaded | Unusable:
+    """Read an object, its body too if it has at most `whole_bytes`. The caller owns `fd`.
+
+    Raises: OSError if the file cannot be read, but not if there is none.
+    """
+    fd = _open(directory, place)
+    if isinstance(fd, Unusable):
+        return fd
+    keep = False
+    try:
+        loaded = _load(fd, place, generation, whole_bytes)
+        keep = isinstance(loaded, Loaded) and loaded.fd is not None
+        return loaded
+    finally:
+        if not keep:
+            os.close(fd)
+
+
+def _open(directory: Directory, place: Place) -> int | Unusable:
+    try:
+        return directory.open_object(place)
+    except FileNotFoundError:
+        return Unusable.MISSING
+    except OSError as error:
+        if error.errno in _NOT_A_FILE:
+            return Unusable.FOREIGN
+        raise
+
+
+_NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
+
+
+def _load(fd: int, place: Place, generation: int, whole_bytes: int) -> Loaded | Unusable:
+    size = _regular_size(fd)
+    if size is None:
+        return Unusable.FOREIGN
+    small = size <= whole_bytes + TAIL_BYTES
+    tail = _read_at(fd, 0, size) if small else _read_at(fd, size - TAIL_BYTES, TAIL_BYTES)
+    found = _trailer(fd, tail, size, place, generation)
+    if isinstance(found, Unusable):
+        return found
+    footer, blocks, record = found
+    if footer.body_bytes > whole_bytes:
+        return Loaded(footer, record, blocks, None, fd)
+    body = tail[: footer.body_bytes] if small else _read_at(fd, 0, footer.body_bytes)
+    if not _body_agrees(body, blocks):
+        return Unusable.TORN
+    return Loaded(footer, record, blocks, body, None)
+
+
+def _body_agrees(body: bytes, blocks: bytes) -> bool:
+    view = memoryview(body)
+    return all(
+        block_agrees(blocks, number, view[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
+        for number in range(block_count(len(body)))
+    )
+
+
+def _trailer(
+    fd: int, tail: bytes, size: int, place: Place, generation: int
+) -> tuple[Footer, bytes, Record] | Unusable:
+    found = _octets_after_body(fd, tail, size, place, generation)
+    if isinstance(found, Unusable):
+        return found
+    footer, blocks, octets = found
+    record = decode_record(octets)
+    if record is None or place_of(record.key, record.variant) != place:
+        return Unusable.TORN
+    return footer, blocks, record
+
+
+def _octets_after_body(
+    fd: int, tail: bytes, size: int, place: Place, generation: int
+) -> tuple[Footer, bytes, bytes] | Unusable:
+    """Footer, block checksums and encoded record, verified."""
+    footer = read_footer(tail, file_bytes=size)
+    if isinstance(footer, Unusable):
+        return footer
+    if footer.place != place:
+        return Unusable.FOREIGN
+    if footer.generation != generation:
+        return Unusable.GENERATION
+    count = footer.trailer_bytes
+    octets = tail[-count:] if count <= len(tail) else _read_at(fd, size - count, count)
+    parts = split_trailer(footer, octets)
+    return parts if isinstance(parts, Unusable) else (footer, *parts)
+
+
+def _regular_size(fd: int) -> int | None:
+    found = os.fstat(fd)
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _read_at(fd: int, offset: int, count: int) -> bytes:
+    """Up to `count` octets; fewer only at the end of the file."""
+    octets = os.pread(fd, count, offset)
+    while len(octets) < count:
+        more = os.pread(fd, count - len(octets), offset + len(octets))
+        if not more:
+            break
+        octets += more
+    return octets
+
+
+def read_block(fd: int, blocks: bytes, number: int, body_bytes: int) -> bytes | None:
+    """One block of a body; None if it is damaged. Raises: OSError."""
+    offset = number * BLOCK_BYTES
+    count = min(BLOCK_BYTES, body_bytes - offset)
+    octets = _read_at(fd, offset, count)
+    return octets if len(octets) == count and block_agrees(blocks, number, octets) else None
+
+
+def examine(
+    directory: Directory, place: Place, *, generation: int, bans: Bans, frame_bytes: int
+) -> Indexed | Unusable:
+    """What the index is to know of a file; its body is not read.
+
+    The record is decoded only where it is needed: for objects that vary, and while there are purges that
+    the object may be older than. Raises: OSError if the file cannot be read.
+    """
+    fd = _open(directory, place)
+    if isinstance(fd, Unusable):
+        return fd
+    try:
+        size = _regular_size(fd)
+        if size is None:
+            return Unusable.FOREIGN
+        tail = os.pread(fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
+        found = _octets_after_body(fd, tail, size, place, generation)
+    finally:
+        os.close(fd)
+    if isinstance(found, Unusable):
+        return found
+    footer, _, octets = found
+    varies_on: tuple[bytes, ...] = ()
+    soft = footer.soft
+    if place.variant_digest or footer.epoch < bans.sequence:
+        record = decode_record(octets)
+        if record is None or place_of(record.key, record.variant) != place:
+            return Unusable.TORN
+        ban = bans.covering(footer.epoch, place, record.key, record.tags)
+        if ban is not None and not ban.soft:
+            return Unusable.PURGED
+        varies_on, soft = record.varies_on, soft or ban is not None
+    return Indexed(
+        place=place,
+        allocated_bytes=allocated_bytes(size, frame_bytes),
+        epoch=footer.epoch,
+        fingerprint=footer.fingerprint,
+        varies_on=varies_on,
+        soft=soft,
+    )
+
+
+def allocated_bytes(file_bytes: int, frame_bytes: int) -> int:
+    """What a file takes of the file system, whose blocks have `frame_bytes`; at least one."""
+    return max(1, -(-file_bytes // frame_bytes)) * frame_bytes
