@@ -93,7 +93,7 @@ class World:
         return origin
 
     def configure(self, *, routes: list[dict[str, object]] | None = None, **sections: object) -> None:
-        """Settings other than the defaults: `route` or several `routes`, `origin`, `limits`, `cache`, `listen`."""
+        """Settings that are not the defaults: `route` or `routes`, `origin`, `limits`, `cache`, `listen`."""
         assert self._server is None, "Lockgate runs already"
         self._routes = routes
         for name, settings in sections.items():
