@@ -88,7 +88,9 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
+class Joined:
+    """A seat in a flight, and why the request goes to the origin."""
+
     seat: Seat
     reason: ForwardReason
 
@@ -101,7 +103,7 @@ class _Behind:
 
 
 @dataclass(slots=True, eq=False)
-class _Wait:
+class Wait:
     """One exchange's wait: since when, until when, and how often it was sent back."""
 
     arrived_mono: float
@@ -130,27 +132,49 @@ class Coalescer:
         """Stop every flight."""
         self._flights.cancel_all()
 
-    def hit(self, ask: Ask) -> Answer | None:
-        """A plain answer from what is stored, without waiting; None if the origin must be asked."""
-        step = self._look(ask)
-        return step if isinstance(step, Answer) else None
+    def wait_for(self, ask: Ask) -> Wait:
+        """The wait that begins now."""
+        now_mono = self._clock.mono()
+        return Wait(now_mono, now_mono + ask.route.coalesce.wait_timeout_s)
 
-    async def answer(self, ask: Ask) -> Answer | PassThrough:
-        """The answer, once its head is known.
+    def try_now(self, ask: Ask, wait: Wait) -> Answer | Joined | None:
+        """A stored answer, or a waiter's seat; None, and nothing happened, if it takes more: `answer`.
+
+        Raises: NotStored (504), RefusedError (503), FlightFailed (503).
+        """
+        look = self._look(ask)
+        if isinstance(look, Answer):
+            return look
+        step = self._join(ask, look, wait)
+        return None if isinstance(step, _Behind) else step
+
+    def settled_answer(self, ask: Ask, joined: Joined, wait: Wait) -> Answer | None:
+        """The answer of a waiter's settled seat, if it is simply to be taken; else go on with `answer`."""
+        outcome = joined.seat.outcome
+        if not isinstance(outcome, Stream) or outcome.failed:
+            return None
+        if not self._range_is_near(ask, received_bytes=joined.seat.flight.body.received_bytes):
+            return None
+        return self._streamed_answer(joined.seat, outcome, joined.reason, wait)
+
+    async def answer(
+        self, ask: Ask, wait: Wait | None = None, *, joined: Joined | None = None
+    ) -> Answer | PassThrough:
+        """The answer, once its head is known. With `joined` it goes on from the seat that `try_now` gave.
 
         Raises: NotStored (504), RefusedError (503), WaitTimedOut (504), FlightFailed (503) and, to a
         leader, what the origin port raises.
         """
-        now_mono = self._clock.mono()
-        wait = _Wait(now_mono, now_mono + ask.route.coalesce.wait_timeout_s)
+        wait = wait or self.wait_for(ask)
+        step: Answer | PassThrough | Joined | _Behind
         while True:
-            step = self._next_step(ask, wait)
+            step, joined = joined or self._next_step(ask, wait), None
             match step:
                 case Answer() | PassThrough():
                     return step
                 case _Behind(flight):
                     answer = await self._wait_behind(ask, flight, wait)
-                case _Joined(seat, reason):
+                case Joined(seat, reason):
                     answer = await self._seated(ask, seat, reason, wait)
                 case never:
                     assert_never(never)
@@ -176,10 +200,9 @@ class Coalescer:
         match decision:
             case ServeStored(revalidate_behind=behind):
                 assert entry is not None, "decided to serve what is not stored"
-                stale = entry.ttl_s(now_mono) < 0
                 if behind:
                     self._revalidate_behind(ask, variant, entry)
-                return self._stored_answer(entry, Outcome.STALE if stale else Outcome.HIT)
+                return self._stored_answer(entry)
             case OnlyIfCached():
                 raise NotStored("only-if-cached was asked for, and nothing stored may answer it")
             case Forward(reason=reason, revalidate=revalidate):
@@ -189,10 +212,26 @@ class Coalescer:
             case never:
                 assert_never(never)
 
-    def _next_step(self, ask: Ask, wait: _Wait) -> Answer | PassThrough | _Joined | _Behind:
+    def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | _Behind:
         look = self._look(ask)
         if isinstance(look, Answer):
             return look
+        step = self._join(ask, look, wait)
+        if step is not None:
+            return step
+        if ask.request.method == "HEAD":
+            return PassThrough(look.reason, Outcome.RELEASED if wait.regroups else Outcome.PASSED)
+        leads = (
+            ask.route.coalesce.enabled
+            and not ask.with_authorization
+            and wait.regroups <= MAX_REGROUPS
+            and self.cache.keys.not_shareable(ask.key, look.variant) is None
+            and self._range_is_near(ask, received_bytes=0)
+        )
+        return self._lead(ask, look, joinable=leads, reelection=wait.reelection)
+
+    def _join(self, ask: Ask, look: _Look, wait: Wait) -> Answer | Joined | _Behind | None:
+        """A waiter's seat, a flight to wait for first, or stale instead of either; None if it is to lead."""
         coalesce = ask.route.coalesce
         flight = self._flights.find(ask.key, look.variant) if coalesce.enabled else None
         if flight is not None and _demands_newer(ask) and flight.started_mono <= wait.arrived_mono:
@@ -210,19 +249,10 @@ class Coalescer:
                     ask, RefusedError(f"{coalesce.max_waiters} requests wait for this resource already")
                 )
             deadline_mono = wait.deadline_mono
-            return _Joined(
+            return Joined(
                 flight.take_seat(Role.WAITER, ask.request, deadline_mono=deadline_mono), look.reason
             )
-        if ask.request.method == "HEAD":
-            return PassThrough(look.reason, Outcome.RELEASED if wait.regroups else Outcome.PASSED)
-        leads = (
-            coalesce.enabled
-            and not ask.with_authorization
-            and wait.regroups <= MAX_REGROUPS
-            and self.cache.keys.not_shareable(ask.key, look.variant) is None
-            and self._range_is_near(ask, received_bytes=0)
-        )
-        return self._lead(ask, look, joinable=leads, reelection=wait.reelection)
+        return None
 
     def _may_join(self, ask: Ask, look: _Look, flight: Flight) -> bool:
         known_to_allow = look.entry is not None and look.entry.terms.with_authorization
@@ -239,7 +269,7 @@ class Coalescer:
             return True
         return 0 <= first <= received_bytes + ask.route.coalesce.range_ahead_bytes
 
-    def _lead(self, ask: Ask, look: _Look, *, joinable: bool, reelection: bool = False) -> _Joined:
+    def _lead(self, ask: Ask, look: _Look, *, joinable: bool, reelection: bool = False) -> Joined:
         stored = look.validates
         plan = FlightPlan(
             key=ask.key,
@@ -254,7 +284,7 @@ class Coalescer:
             on_informational=ask.on_informational,
         )
         flight = self._flights.start(plan, joinable=joinable)
-        return _Joined(flight.take_seat(Role.LEADER if joinable else Role.ALONE, ask.request), look.reason)
+        return Joined(flight.take_seat(Role.LEADER if joinable else Role.ALONE, ask.request), look.reason)
 
     def _revalidate_behind(self, ask: Ask, variant: Variant, entry: Entry) -> None:
         """One flight behind a stale answer, however many clients were given it."""
@@ -280,7 +310,7 @@ class Coalescer:
 
     # waiting
 
-    async def _wait_behind(self, ask: Ask, flight: Flight, wait: _Wait) -> Answer | PassThrough | None:
+    async def _wait_behind(self, ask: Ask, flight: Flight, wait: Wait) -> Answer | PassThrough | None:
         """Wait until that flight's head is there; None means to look up and join again."""
         try:
             async with asyncio.timeout(wait.deadline_mono - self._clock.mono()):
@@ -290,7 +320,7 @@ class Coalescer:
         return None
 
     async def _seated(
-        self, ask: Ask, seat: Seat, reason: ForwardReason, wait: _Wait
+        self, ask: Ask, seat: Seat, reason: ForwardReason, wait: Wait
     ) -> Answer | PassThrough | None:
         """Wait for the seat's outcome; None means to look up and join again."""
         keep = False
@@ -327,7 +357,7 @@ class Coalescer:
             if not keep:
                 seat.leave()
 
-    async def _alone(self, ask: Ask, wait: _Wait) -> Answer | PassThrough | None:
+    async def _alone(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         """A forward request of its own, nobody's company sought."""
         wait.regroups = MAX_REGROUPS + 1
         look = self._look(ask)
@@ -338,7 +368,7 @@ class Coalescer:
         joined = self._lead(ask, look, joinable=False)
         return await self._seated(ask, joined.seat, joined.reason, wait)
 
-    async def _timed_out(self, ask: Ask, wait: _Wait) -> Answer | PassThrough | None:
+    async def _timed_out(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         waited_s = self._clock.mono() - wait.arrived_mono
         stale = self._stale(ask)
         if stale is not None:
@@ -359,7 +389,10 @@ class Coalescer:
     # answers
 
     def _stale(self, ask: Ask) -> Answer | None:
-        """A stale copy, where the rules allow one because the origin fails (RFC 9111 §4.2.4)."""
+        """What is stored, where the rules allow it stale because the origin fails (RFC 9111 §4.2.4).
+
+        It may be fresh by now: a released waiter's own request may have stored it.
+        """
         entry = self.cache.get(ask.key, self.cache.variant_of(ask.key, ask.request))
         if entry is None or may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
             return None
@@ -367,7 +400,7 @@ class Coalescer:
         honour_no_cache = ask.route.cache.honour_no_cache
         if not may_serve_stale_on_error(entry.terms, age_s, ask.directives, honour_no_cache=honour_no_cache):
             return None
-        return self._stored_answer(entry, Outcome.STALE)
+        return self._stored_answer(entry)
 
     def _stale_or_raise(self, ask: Ask, error: ProxyError) -> Answer:
         stale = self._stale(ask)
@@ -375,20 +408,21 @@ class Coalescer:
             raise error
         return stale
 
-    def _stored_answer(self, entry: Entry, outcome: Outcome) -> Answer:
+    def _stored_answer(self, entry: Entry) -> Answer:
         now_mono = self._clock.mono()
+        ttl_s = entry.ttl_s(now_mono)
         return Answer(
             head=entry.head,
             body=entry.body,
-            outcome=outcome,
+            outcome=Outcome.HIT if ttl_s >= 0 else Outcome.STALE,
             memo=entry.memo,
             received_at=entry.received_at,
             age_s=entry.current_age_s(now_mono),
-            ttl_s=entry.ttl_s(now_mono),
+            ttl_s=ttl_s,
             entry=entry,
         )
 
-    def _streamed_answer(self, seat: Seat, stream: Stream, reason: ForwardReason, wait: _Wait) -> Answer:
+    def _streamed_answer(self, seat: Seat, stream: Stream, reason: ForwardReason, wait: Wait) -> Answer:
         now_mono = self._clock.mono()
         shared = stream.terms is not None
         age_s = stream.initial_age_s + now_mono - stream.received_mono

@@ -6,7 +6,7 @@ well, since any step may be left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from hypothesis import strategies as st
 
@@ -138,6 +138,20 @@ class Schedule:
 
     steps: tuple[Step, ...]
     setup: Setup = field(default_factory=Setup)
+
+
+def code_of(value: object) -> str:
+    """The value as it is written in Python, what is as by default left out."""
+    if isinstance(value, tuple):
+        return f"({''.join(f'{code_of(member)}, ' for member in value)})"
+    if not isinstance(value, (Schedule, Setup, Spec, Traits, *Step.__args__)):
+        return repr(value)
+    given = [
+        f"{one.name}={code_of(getattr(value, one.name))}"
+        for one in fields(value)
+        if getattr(value, one.name) != one.default
+    ]
+    return f"{type(value).__name__}({', '.join(given)})"
 
 
 SETUPS = (

@@ -13,6 +13,7 @@ from tests.simulation.schedule import (
     GERMAN,
     HEAD,
     IMPATIENT,
+    NO_CACHE,
     Behave,
     Join,
     Schedule,
@@ -52,6 +53,16 @@ FOUND = {
             Join(0.3, traits=AUTHORIZATION),
             Join(6.0),
         )
+    ),
+    "what-a-timed-out-waiter-finds-fresh-is-a-hit": Schedule(
+        (
+            Behave(answers=(Spec(kinds.HANGS),)),
+            Join(count=2),
+            Behave(0.3, answers=(Spec(kinds.STRICT),)),
+            Join(traits=NO_CACHE, leave_s=0.01),
+            Join(traits=AUTHORIZATION),
+        ),
+        FETCHES,
     ),
     "a-part-marks-the-whole": Schedule(
         (Behave(answers=(Spec(size=60_000),)), Join(traits=FAR), Join(1.0, count=2))

@@ -27,7 +27,7 @@ from tests.simulation.checks import INSTANT_S, MARKED_FOR_S, UNREACHABLE_FOR_S, 
 from tests.simulation.client import Client, client_of
 from tests.simulation.kinds import MAX_STALE_S, ROUTE_STALE_IF_ERROR_S
 from tests.simulation.origin import Forwarded, SimulatedOrigin
-from tests.simulation.schedule import KEYS, Behave, Change, Join, Purge, Schedule, Setup, Step
+from tests.simulation.schedule import KEYS, Behave, Change, Join, Purge, Schedule, Setup, Step, code_of
 from tests.simulation.transitions import Transitions
 from tests.simulation.virtual_time import VirtualClock, run_virtually
 
@@ -334,5 +334,5 @@ def run(schedule: Schedule, transitions: Transitions | None = None) -> World:
         return world
 
     world = run_virtually(main())
-    assert not world.checks.violations, "\n".join(world.checks.violations)
+    assert not world.checks.violations, "\n".join([*world.checks.violations, code_of(schedule)])
     return world
