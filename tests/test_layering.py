@@ -18,11 +18,11 @@ LAYERS: dict[str, dict[str, str]] = {
             errors routing
             config.arranging config.problems config.reference config.scalars config.schema config.settings
             config.shape config.tree config.units config.validating config.values
-            http.dates http.fields http.messages http.rendering
+            http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
-            policy.decide policy.forwarding policy.freshness policy.hop_by_hop policy.keys policy.ranges
-            policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys policy.terms
-            policy.upgrades
+            policy.decide policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation
+            policy.keys policy.profile policy.ranges policy.request_checks policy.rewriting policy.sharing
+            policy.surrogate_keys policy.targeted policy.terms policy.upgrades
         """,
     },
     "ports": {"ports": "clock origin.port"},

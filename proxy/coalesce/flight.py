@@ -44,6 +44,7 @@ from proxy.policy.conditional import freshen, same_representation
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
+from proxy.policy.profile import choices_of
 from proxy.policy.sharing import (
     AboutLeader,
     NotForSharing,
@@ -55,7 +56,7 @@ from proxy.policy.sharing import (
     judge,
     may_take,
 )
-from proxy.policy.surrogate_keys import surrogate_keys
+from proxy.policy.surrogate_keys import surrogate_keys, uri_origin
 from proxy.policy.terms import Terms
 from proxy.tasks import spawn
 
@@ -249,7 +250,8 @@ class Flight:
         stored = plan.stored
         if response.head.status != 304 or stored is None or plan.unconditional is None:
             return response
-        if same_representation(stored.head, response.head):
+        bare_matches = choices_of(plan.route.cache).bare_304_matches
+        if same_representation(stored.head, response.head, bare_matches=bare_matches):
             return response
         response.close()
         self.asked_mono = self._clock.mono()
@@ -293,7 +295,7 @@ class Flight:
         """What the head tells of the key: variants, marks, tags, whether to keep the body."""
         keys, plan = self._cache.keys, self.plan
         self._learn_variant(head, verdict)
-        self.tags = surrogate_keys(head.fields)
+        self.tags = surrogate_keys(head.fields, origin=uri_origin(plan.request))
         match verdict:
             case Shareable(terms=terms, store=store):
                 self._entry_terms = terms if store else None

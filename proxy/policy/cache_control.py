@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from proxy.http.fields import Fields
 
@@ -106,6 +106,24 @@ class _Directives:
         return values.pop() if len(values) == 1 else 0
 
 
+class DirectiveSource(Protocol):
+    """Directives as a field holds them; `targeted` fields are read by other rules and asked the same."""
+
+    well_formed: bool
+
+    def has(self, name: bytes) -> bool:
+        """Present in whatever form."""
+
+    def has_plain(self, name: bytes) -> bool:
+        """Present without argument."""
+
+    def names_in(self, name: bytes) -> tuple[bytes, ...]:
+        """The field names in its argument, lower case."""
+
+    def seconds(self, name: bytes) -> int | None:
+        """Its delta-seconds; None if absent, 0 if they cannot be read."""
+
+
 def _delta_seconds(directive: _Directive) -> int:
     argument = directive.argument
     if argument is None or not directive.well_formed:
@@ -129,7 +147,8 @@ class ResponseDirectives:
     """What a response's `Cache-Control` says; the lifetimes are in seconds, None where absent.
 
     A `private` or `no-cache` with field names counts as one without: RFC 9111 §5.2.2.4 and §5.2.2.7 allow
-    it, and many caches do. `malformed` means that some of the field could not be read.
+    it, and many caches do. `malformed` means that some of the field could not be read, `targeted` that a
+    field of RFC 9213 said it.
     """
 
     public: bool = False
@@ -148,17 +167,22 @@ class ResponseDirectives:
     stale_while_revalidate: int | None = None
     stale_if_error: int | None = None
     malformed: bool = False
+    targeted: bool = False
 
     @classmethod
     def parse(cls, fields: Fields) -> Self:
-        """Read them from a response's fields; never raises."""
+        """Read them from a response's Cache-Control alone; never raises. See `targeted` for the rest."""
         lines = fields.get_all(b"cache-control")
         return cls._of_lines(lines) if lines else cls()
 
     @classmethod
     @_few_distinct
     def _of_lines(cls, lines: tuple[bytes, ...]) -> Self:
-        found = _Directives(lines)
+        return cls.of(_Directives(lines))
+
+    @classmethod
+    def of(cls, found: DirectiveSource, *, targeted: bool = False) -> Self:
+        """What the directives of one source say."""
         return cls(
             public=found.has_plain(b"public"),
             private=found.has(b"private"),
@@ -176,6 +200,7 @@ class ResponseDirectives:
             stale_while_revalidate=found.seconds(b"stale-while-revalidate"),
             stale_if_error=found.seconds(b"stale-if-error"),
             malformed=not found.well_formed,
+            targeted=targeted,
         )
 
     @property

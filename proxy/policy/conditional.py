@@ -146,12 +146,13 @@ def revalidation_fields(head: ResponseHead) -> tuple[Pair, ...]:
     return tuple(fields)
 
 
-def same_representation(stored: ResponseHead, validation: ResponseHead) -> bool:
+def same_representation(stored: ResponseHead, validation: ResponseHead, *, bare_matches: bool = True) -> bool:
     """Whether a 304 is about the stored response, the only one whose validators were sent.
 
     A strong ETag must be the stored one; a weak one may correspond to it; without ETag Last-Modified must
     be the same. A 304 without any validator matches: RFC 9111 §4.3.4 wants the stored response to have
-    none either, but many origins leave them out, and there was one validator it can have meant.
+    none either, but many origins leave them out, and there was one validator it can have meant. A
+    departure, which `bare_matches` switches off.
 
     Source: RFC 9111 §4.3.4.
     """
@@ -163,7 +164,7 @@ def same_representation(stored: ResponseHead, validation: ResponseHead) -> bool:
     if b"last-modified" in validation.fields:
         new_at = single_date(validation.fields, b"last-modified", now=0.0)
         return new_at is not None and new_at == single_date(stored.fields, b"last-modified", now=0.0)
-    return True
+    return bare_matches or not has_validator(stored)
 
 
 def freshen(stored: ResponseHead, validation: ResponseHead) -> ResponseHead:

@@ -19,6 +19,7 @@ from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority
 from proxy.policy.cache_control import without_directives
 from proxy.policy.hop_by_hop import end_to_end
+from proxy.policy.profile import choices_of
 
 _UNSAFE = re.compile(rb"[\r\n\0]")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -121,12 +122,13 @@ def _kept_of_request(
     request: RequestHead, route: RouteSettings, client: ClientAddress, leader_of_flight: bool
 ) -> list[Pair]:
     dropped = _dropped_of_request(request, route, leader_of_flight)
+    drops_directives = choices_of(route.cache).drops_leaders_directives
     kept = []
     for name, value in end_to_end(request.fields):
         canonical = name.lower().replace(b"_", b"-")
         if canonical in dropped or (not client.trusted and _is_claim(canonical)):
             continue
-        if canonical == b"cache-control" and leader_of_flight:
+        if canonical == b"cache-control" and leader_of_flight and drops_directives:
             value = without_directives(value, _LEADERS_OWN_DIRECTIVES)
             if not value:
                 continue

@@ -22,6 +22,8 @@ class LifetimeSource(StrEnum):
     S_MAXAGE = "s-maxage"
     MAX_AGE = "max-age"
     EXPIRES = "expires"
+    NEGATIVE = "negative"
+    """The route's, for an error answer that names none itself."""
     HEURISTIC = "heuristic"
     NONE = "none"
 
@@ -49,8 +51,8 @@ def freshness_lifetime(
 ) -> Lifetime:
     """The freshness lifetime in a shared cache; 0 with source NONE where nobody gives one.
 
-    The first that applies: the route's, s-maxage, max-age, Expires, a heuristic from Last-Modified.
-    `now` is when the response came. Whether it may be shared at all is not asked here.
+    The first that applies: the route's, s-maxage, max-age, Expires, the route's for errors, a heuristic
+    from Last-Modified. `now` is when the response came. Whether it may be shared at all is not asked here.
 
     Source: RFC 9111 §4.2.1, §4.2.2.
     """
@@ -60,9 +62,21 @@ def freshness_lifetime(
         return Lifetime(directives.s_maxage, LifetimeSource.S_MAXAGE)
     if directives.max_age is not None:
         return Lifetime(directives.max_age, LifetimeSource.MAX_AGE)
-    if b"expires" in response.fields:
+    if b"expires" in response.fields and not directives.targeted:
         return Lifetime(_until_expires(response.fields, now), LifetimeSource.EXPIRES)
+    negative_s = negative_lifetime_s(response.status, cache=cache)
+    if negative_s is not None:
+        return Lifetime(negative_s, LifetimeSource.NEGATIVE)
     return _heuristic(response, directives, cache, now)
+
+
+def negative_lifetime_s(status: int, *, cache: RouteCacheSettings) -> float | None:
+    """What the route gives an error of this status, the status itself before its class; None if nothing."""
+    given = cache.negative_lifetimes_s
+    if not given or status < 400:
+        return None
+    exact = given.get(str(status))
+    return given.get(f"{status // 100}xx") if exact is None else exact
 
 
 def _until_expires(fields: Fields, now: float) -> float:

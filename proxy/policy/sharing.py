@@ -4,12 +4,14 @@
 when the queue drains and at every hit. `may_join` looks at a request before there is a response.
 
 A response is for sharing only if nothing forbids it *and* something permits it: an explicit lifetime, or
-a heuristic where neither Cookie nor Authorization is about. Stricter than RFC 9111 on purpose:
+a heuristic where neither Cookie nor Authorization is about. Stricter than RFC 9111 on purpose, unless the
+route's profile is `strict-rfc` (`policy.profile`):
 
 - `no-store` beside `must-understand` still forbids (§5.2.2.3 would let us ignore it);
 - a response with Set-Cookie is not for sharing unless the route says so (§7.3 leaves it to the origin);
 - a malformed Cache-Control forbids, since a `private` may hide in it;
-- a body that ends with its connection is not for sharing: its end cannot be told from a cut.
+- a body that ends with its connection is not for sharing, under either profile: its end cannot be told
+  from a cut.
 
 Source: RFC 9111 §3, §3.5, §4; DESIGN.md, D3 and D4.
 """
@@ -24,8 +26,10 @@ from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.bypass import is_bypassed
 from proxy.policy.cache_control import RequestDirectives, ResponseDirectives
 from proxy.policy.conditional import has_validator
-from proxy.policy.freshness import initial_age_s
+from proxy.policy.freshness import LifetimeSource, initial_age_s
 from proxy.policy.keys import vary_names
+from proxy.policy.profile import Choices, choices_of
+from proxy.policy.targeted import response_directives
 from proxy.policy.terms import Terms, terms_from
 from proxy.policy.upgrades import passed_upgrade
 
@@ -127,13 +131,15 @@ def judge(
     route: RouteSettings,
     now: float,
     close_delimited: bool = False,
+    has_fallback: bool = False,
 ) -> Verdict:
     """What becomes of the response that came at `now` to the leader's request.
 
     `request` is the leader's as it came; `response` may have lost its hop-by-hop fields, nothing else.
-    `close_delimited` says that the body ends with its connection.
+    `close_delimited` says that the body ends with its connection, `has_fallback` that a stored response
+    may stand in for a failure: then the short lifetime that a route gives to failures does not replace it.
     """
-    directives = ResponseDirectives.parse(response.fields)
+    directives = response_directives(response.fields, cache=route.cache)
     terms = terms_from(response, directives, cache=route.cache, now=now)
     fresh = _fresh_on_arrival(response, terms, now) and not terms.always_revalidate
     reason = (
@@ -143,6 +149,8 @@ def judge(
     )
     error = _error_verdict(response.status)
     if error is not None and not (reason is None and fresh and terms.explicit):
+        return error
+    if isinstance(error, OriginFailed) and has_fallback and terms.source is LifetimeSource.NEGATIVE:
         return error
     if reason is not None:
         return NotForSharing(reason, marks=_marks(request, response, reason))
@@ -182,11 +190,12 @@ def _response_forbids(
     """What in the response forbids sharing, whoever asked for it."""
     if not _status_allows(response.status, directives):
         return Reason.STATUS
+    choices = choices_of(route.cache)
     forbidden = {
-        Reason.NO_STORE: directives.no_store,
+        Reason.NO_STORE: directives.no_store and not _overruled(response.status, directives, choices),
         Reason.PRIVATE: directives.private,
-        Reason.MALFORMED: directives.malformed,
-        Reason.SET_COOKIE: b"set-cookie" in response.fields and route.set_cookie is SetCookieRule.PRIVATE,
+        Reason.MALFORMED: directives.malformed and choices.malformed_forbids,
+        Reason.SET_COOKIE: _set_cookie_forbids(response, route),
         Reason.VARY_STAR: vary_names(response) is None,
         Reason.EVENT_STREAM: _is_event_stream(response),
         Reason.UNKNOWN_LENGTH_CLOSE: close_delimited,
@@ -200,6 +209,18 @@ def _status_allows(status: int, directives: ResponseDirectives) -> bool:
     return not directives.must_understand or status in UNDERSTOOD_STATUSES
 
 
+def _overruled(status: int, directives: ResponseDirectives, choices: Choices) -> bool:
+    """Whether `must-understand` takes the place of `no-store` (RFC 9111 §5.2.2.3)."""
+    understood = directives.must_understand and status in UNDERSTOOD_STATUSES
+    return understood and not choices.no_store_outweighs_must_understand
+
+
+def _set_cookie_forbids(response: ResponseHead, route: RouteSettings) -> bool:
+    if b"set-cookie" not in response.fields or route.set_cookie is not SetCookieRule.PRIVATE:
+        return False
+    return choices_of(route.cache).set_cookie_forbids
+
+
 def _is_event_stream(response: ResponseHead) -> bool:
     media_type = (response.fields.get(b"content-type") or b"").partition(b";")[0]
     return media_type.strip(b" \t").lower() == b"text/event-stream"
@@ -209,7 +230,9 @@ def _credentials_forbid(request: RequestHead, terms: Terms, route: RouteSettings
     """What in the credentials of a request forbids that it shares a response under these terms."""
     if b"authorization" in request.fields and not terms.with_authorization:
         return Reason.AUTHORIZATION
-    if _has_cookie(request, route) and not terms.explicit:
+    if terms.explicit or not choices_of(route.cache).cookie_needs_explicit_lifetime:
+        return None
+    if _has_cookie(request, route):
         return Reason.COOKIE_HEURISTIC
     return None
 
@@ -258,6 +281,8 @@ def _for_waiting_only(
     """
     if not terms.explicit or terms.always_revalidate:
         return False
+    if not choices_of(route.cache).shares_stale_on_arrival:
+        return False
     if terms.lifetime_s > 0:
         return True
     if directives.forbids_stale:
@@ -305,7 +330,7 @@ def may_take(
         return Reason.METHOD
     if not route.cache.enabled:
         return Reason.CACHE_DISABLED
-    if b"set-cookie" in response.fields and route.set_cookie is SetCookieRule.PRIVATE:
+    if _set_cookie_forbids(response, route):
         return Reason.SET_COOKIE
     if _passed_through(request, route):
         return Reason.BYPASS

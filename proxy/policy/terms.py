@@ -11,6 +11,8 @@ from proxy.config.settings import RouteCacheSettings
 from proxy.http.messages import ResponseHead
 from proxy.policy.cache_control import ResponseDirectives
 from proxy.policy.freshness import LifetimeSource, freshness_lifetime
+from proxy.policy.profile import choices_of
+from proxy.policy.targeted import response_directives
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Terms:
 
 def terms_of(response: ResponseHead, *, cache: RouteCacheSettings, now: float) -> Terms:
     """The terms of a response that came at `now`; whether it may be shared is asked of `sharing.judge`."""
-    return terms_from(response, ResponseDirectives.parse(response.fields), cache=cache, now=now)
+    return terms_from(response, response_directives(response.fields, cache=cache), cache=cache, now=now)
 
 
 def terms_from(
@@ -50,12 +52,17 @@ def terms_from(
     cap_s = 0.0 if directives.forbids_stale else cache.max_stale_s
     # A departure: s-maxage forbids stale (§5.2.2.10), but origins that say `s-maxage=60,
     # stale-while-revalidate=600` in one breath (Next.js does by default) mean what they say.
-    said_cap_s = 0.0 if directives.forbids_stale_in_words else cache.max_stale_s
+    offered = choices_of(cache).offered_stale_outweighs_s_maxage
+    forbids_offered = directives.forbids_stale_in_words if offered else directives.forbids_stale
+    said_cap_s = 0.0 if forbids_offered else cache.max_stale_s
+    # a short lifetime for errors is meant to be short: only the answer itself can prolong it
+    of_error = lifetime.source is LifetimeSource.NEGATIVE
+    grace_s, stale_if_error_s = (0.0, 0.0) if of_error else (cache.grace_s, cache.stale_if_error_s)
     return Terms(
         lifetime_s=lifetime.seconds,
         source=lifetime.source,
-        grace_s=_window(directives.stale_while_revalidate, cache.grace_s, said_cap_s, cap_s),
-        stale_if_error_s=_window(directives.stale_if_error, cache.stale_if_error_s, said_cap_s, cap_s),
+        grace_s=_window(directives.stale_while_revalidate, grace_s, said_cap_s, cap_s),
+        stale_if_error_s=_window(directives.stale_if_error, stale_if_error_s, said_cap_s, cap_s),
         max_stale_s=cap_s,
         always_revalidate=directives.no_cache,
         with_authorization=directives.public or directives.must_revalidate or directives.s_maxage is not None,

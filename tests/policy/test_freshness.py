@@ -20,7 +20,7 @@ from proxy.policy.freshness import (
     freshness_lifetime,
     initial_age_s,
 )
-from tests.policy.heads import NOW, fields_of, response
+from tests.policy.heads import DATE, NOW, TEN_DAYS_BEFORE, fields_of, response
 
 D = "Date: Sun, 06 Nov 1994 08:49:37 GMT"
 IN_A_DAY = "Expires: Mon, 07 Nov 1994 08:49:37 GMT"
@@ -151,3 +151,32 @@ def test_no_octets_make_it_raise_or_fresh_without_a_date(pairs: list[tuple[bytes
 
 def test_fields_are_found_whatever_the_case_of_their_name() -> None:
     assert fields_of("aGe: 4").members(b"age") == (b"4",)
+
+
+NEGATIVE = RouteCacheSettings.model_validate({"negative_lifetimes_s": {404: 5, "5xx": 1, 503: 0}})
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "expected"),
+    [
+        pytest.param("", 404, Lifetime(5, LifetimeSource.NEGATIVE), id="by-status"),
+        pytest.param("", 500, Lifetime(1, LifetimeSource.NEGATIVE), id="by-class"),
+        pytest.param("", 503, Lifetime(0, LifetimeSource.NEGATIVE), id="a-status-outweighs-its-class"),
+        pytest.param("", 410, Lifetime(0, LifetimeSource.NONE), id="not-named"),
+        pytest.param("", 200, Lifetime(0, LifetimeSource.NONE), id="no-error"),
+        pytest.param(
+            "Cache-Control: max-age=60", 404, Lifetime(60, LifetimeSource.MAX_AGE), id="the-origin-said-it"
+        ),
+        pytest.param("Expires: 0", 404, Lifetime(0, LifetimeSource.EXPIRES), id="or-said-none"),
+        pytest.param(
+            f"Last-Modified: {TEN_DAYS_BEFORE.decode()}|Date: {DATE.decode()}",
+            404,
+            Lifetime(5, LifetimeSource.NEGATIVE),
+            id="before-a-guess",
+        ),
+    ],
+)
+def test_a_route_gives_errors_short_lifetimes(fields: str, status: int, expected: Lifetime) -> None:
+    head = response(fields, status=status)
+    found = freshness_lifetime(head, ResponseDirectives.parse(head.fields), cache=NEGATIVE, now=NOW)
+    assert found == expected

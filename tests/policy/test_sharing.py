@@ -487,3 +487,27 @@ def test_a_request_joins_unless_something_is_against_it(
     asked: str, method: str, has_body: bool, settings: dict[str, Any], refusal: JoinRefusal | None
 ) -> None:
     assert may_join(request(asked, method=method), route=route(**settings), has_body=has_body) is refusal
+
+
+# short lifetimes of errors
+
+NEGATIVE: dict[str, Any] = {"cache": {"negative_lifetimes_s": {"404": 5, "5xx": 1}}}
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_an_error_that_the_route_gives_a_lifetime_is_shared(status: int) -> None:
+    assert isinstance(verdict("", status=status, **NEGATIVE), Shareable)
+
+
+@pytest.mark.parametrize("fields", ["Cache-Control: private", "Cache-Control: no-store", "Set-Cookie: a=1"])
+def test_but_not_in_spite_of_what_forbids_it(fields: str) -> None:
+    assert not isinstance(verdict(fields, status=404, **NEGATIVE), Shareable)
+
+
+def test_a_failure_does_not_replace_what_may_stand_in_for_it() -> None:
+    def judged(fields: str) -> Verdict:
+        head = response(fields, status=500)
+        return judge(request(), head, route=route(**NEGATIVE), now=NOW, has_fallback=True)
+
+    assert isinstance(judged(""), OriginFailed)
+    assert isinstance(judged("Cache-Control: max-age=60"), Shareable), "the origin itself said so"

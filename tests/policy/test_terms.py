@@ -66,3 +66,13 @@ def test_no_cache_always_revalidates_even_where_the_route_gives_a_lifetime() -> 
     said = terms("no-cache", lifetime_s=60)
     assert said.always_revalidate
     assert said.explicit
+
+
+def test_the_short_lifetime_of_an_error_is_not_prolonged_by_the_route() -> None:
+    cache = RouteCacheSettings.model_validate(
+        {"negative_lifetimes_s": {"404": 5}, "grace_s": 60, "stale_if_error_s": 60}
+    )
+    said = terms_of(response(status=404), cache=cache, now=NOW)
+    assert (said.lifetime_s, said.grace_s, said.stale_if_error_s) == (5, 0, 0)
+    said = terms_of(response("Cache-Control: stale-if-error=9", status=404), cache=cache, now=NOW)
+    assert said.stale_if_error_s == 9
