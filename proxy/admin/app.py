@@ -78,7 +78,8 @@ class AdminListener:
     async def _health(self, _request: web.Request) -> web.Response:
         if self._server.healthy:
             return web.Response(text="ok\n")
-        return web.Response(status=503, text="draining\n")
+        draining = self._server.statistics().draining
+        return web.Response(status=503, text="draining\n" if draining else "starting\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text, content_type = self._exposition.rendered(

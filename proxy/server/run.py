@@ -27,15 +27,19 @@ logger = logging.getLogger(__name__)
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
+_OTHER_FILES = 64
+"""Listeners, logs, the admin listener's connections, the event loop's own."""
+
 
 def serve(config: Config) -> int:
     """Serve until SIGTERM or SIGINT, then drain; the exit status.
 
     Raises: ConfigError if an address, a certificate or the event loop cannot be used.
     """
+    loop_factory = _loop_factory(config)
     files = _raise_file_limit()
     _calm_the_collector()
-    with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(_serve(config, files))
 
 
@@ -78,6 +82,21 @@ def _raise_file_limit() -> int:
     return hard
 
 
+def _fitted(config: Config, files: int) -> Config:
+    """The configuration with no more client connections than there are files for, beside those to origins.
+
+    Out of files nobody could be turned away and no origin be asked: what comes would hang in the kernel.
+    """
+    others = _OTHER_FILES + sum(
+        origin.max_concurrency + origin.max_idle_connections for origin in config.origins.values()
+    )
+    room = max(files // 2, files - others)
+    if config.limits.max_connections <= room:
+        return config
+    limits = config.limits.model_copy(update={"max_connections": room})
+    return config.model_copy(update={"limits": limits})
+
+
 class _Signals:
     """What the process was told: each further signal is more urgent."""
 
@@ -101,10 +120,10 @@ class _Signals:
 async def _serve(config: Config, files: int) -> int:
     loop = asyncio.get_running_loop()
     signals = _Signals(loop)
-    server = Server(config)
-    await server.start()
+    server = Server(_fitted(config, files))
     loop.add_signal_handler(signal.SIGHUP, server.reopen)
-    _say(_greeting(server, files))
+    await server.start()
+    _say(_greeting(server, config, files))
     await signals.stop.wait()
     _say(
         "Draining: no new connections, running exchanges may end within "
@@ -132,9 +151,8 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _greeting(server: Server, files: int) -> str:
-    config = server.config
-    lines = [f"Lockgate {__version__} on {config.event_loop}, {files} open files at most"]
+def _greeting(server: Server, config: Config, files: int) -> str:
+    lines = [f"Lockgate {__version__} on {config.event_loop}"]
     for settings, address in zip(config.listen, server.addresses, strict=True):
         scheme = "https" if settings.tls is not None else "http"
         lines.append(f"  listening  {address if address.startswith('unix:') else f'{scheme}://{address}'}")
@@ -150,8 +168,11 @@ def _greeting(server: Server, files: int) -> str:
         address = server.admin_address
         shown = f"{address} " if address.startswith("unix:") else f"http://{address}"
         lines.append(f"  admin      {shown}/healthz, /metrics, /statistics")
-    if files < config.limits.max_connections:
+    connections = server.config.limits.max_connections
+    lines.append(f"  limits     {connections} client connections, {files} open files")
+    if connections < config.limits.max_connections:
         lines.append(
-            f"  note       fewer files than limits.max_connections ({config.limits.max_connections})"
+            f"  note       limits.max_connections is {config.limits.max_connections}: "
+            "raise the limit on open files (ulimit -n, LimitNOFILE=) to have them"
         )
     return "\n".join(lines)

@@ -126,5 +126,5 @@ async def serving(
         )
     )
     async with launched(["serve", "--config", str(file)], python=python) as process:
-        await process.says("^  admin ")
+        await process.says("^  limits ")
         yield process

@@ -82,6 +82,20 @@ async def test_connections_above_the_limit_are_closed_at_once(stage: Stage) -> N
     await second.send("GET /a").expect(200)
 
 
+async def test_a_flood_of_connections_is_no_flood_of_log_lines(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await stage.started(limits={"max_connections": 1})
+    admitted = stage.client(server.addresses[0])
+    await admitted.wire()
+    await until(lambda: server.statistics().connections)
+    for _ in range(20):
+        await turned_away(stage.client(server.addresses[0]))
+
+    assert server.statistics().turned_away == 20
+    assert 1 <= caplog.text.count("connections_turned_away") < 20
+
+
 async def test_one_client_may_have_so_many_connections_and_others_theirs(stage: Stage) -> None:
     stage.origin.on("GET /a").reply(200, b"A")
     server = await stage.started(limits={"max_connections_per_client": 1})

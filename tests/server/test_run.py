@@ -86,7 +86,7 @@ async def test_one_origin_needs_no_file(scene: Stage) -> None:
     scene.origin.on("GET /a").reply(200, b"A")
     arguments = ["serve", "--origin", scene.origin.url, "--listen", "127.0.0.1:0", "--admin", "off"]
     async with launched(arguments) as process:
-        await process.says("^  log ")
+        await process.says("^  limits ")
         await scene.client(process.addresses[0]).send("GET /a").expect(200, b"A")
         assert "  admin" not in process.said
 
@@ -145,7 +145,7 @@ async def test_as_many_files_as_allowed_are_taken(serve: Serve) -> None:
             session.get(f"http://{process.admin}/metrics") as response,
         ):
             text = await response.text()
-        assert f"{hard} open files at most" in process.said
+        assert f" {hard} open files\n" in process.said
     assert float(text.partition("\nprocess_max_fds ")[2].partition("\n")[0]) == hard
 
 
@@ -157,6 +157,22 @@ def test_a_limit_on_files_that_cannot_be_raised_is_kept(monkeypatch: pytest.Monk
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
     assert run._raise_file_limit() == 1024
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"),
+    [
+        pytest.param(100_000, 20_000, id="enough"),
+        pytest.param(10_000, 10_000 - 64 - 100 - 256, id="beside-those-to-the-origin"),
+        pytest.param(256, 128, id="half-at-least"),
+    ],
+)
+def test_no_more_connections_are_taken_than_there_are_files_for(files: int, connections: int) -> None:
+    config = Config.model_validate(
+        {"origins": {"shop": {"addresses": ["http://127.0.0.1:9"]}}, "routes": [{"origin": "shop"}]}
+    )
+
+    assert run._fitted(config, files).limits.max_connections == connections
 
 
 # Ending
