@@ -90,6 +90,10 @@ async def _copy_body(
     head = response.head
     closes = response.framing is Framing.CLOSE
     length = _declared_length(request, response)
+    if exchange.body is not None and not exchange.body.arrived:
+        # Whether the client will still send the rest is for it to choose (RFC 9110 §10.1.1), and a next
+        # request would be taken for the rest of this one.
+        writer.keep_alive = False
     writer.start(head.status, lines, reason=head.reason, length=length, until_close=closes)
     while piece := await response.read():
         await writer.write(piece)

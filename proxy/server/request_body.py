@@ -45,6 +45,11 @@ class ClientBody:
         self.length = length
         self.touched = False
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the client has sent all of it."""
+        return self._stream.is_eof()
+
     async def read(self) -> bytes:
         """The next piece; `b""` at the end. Raises: ClientGone, ClientError, BodyTooLarge, RequestTimeout."""
         if not self.touched:
