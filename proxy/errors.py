@@ -155,4 +155,4 @@ class StoredBodyDamaged(StorageError):
 
 
 class PurgeNotDurable(StorageError):
-    """A purge holds in this process, but a restart may bring back what it removed: it was not written down."""
+    """A purge holds in this process, but was not written down: a restart may bring back what it removed."""

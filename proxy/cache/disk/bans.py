@@ -9,8 +9,8 @@ A ban may be retired when no object older than it can turn up any more: the inde
 has passed, its unlinks are done, and no commit that began before it is still on its way.
 
 Bans by key, place and tag are looked up in tables, so that many of them cost nothing; patterns are tried
-one by one. Beyond `max_bans` the oldest are replaced by a floor: everything from before it is banned.
-Forgetting is always on the safe side.
+one by one. Beyond `max_bans` the older half is replaced by one ban of everything from before: forgetting
+is always on the safe side.
 """
 
 from __future__ import annotations
@@ -103,17 +103,21 @@ class Bans:
     def __init__(self, *, max_bans: int = 100_000) -> None:
         self.sequence = 0
         self._max_bans = max_bans
-        self._floor = 0
         self._tables: dict[bool, dict[Hashable, int]] = {False: {}, True: {}}
         self._searched: list[tuple[Ban, Where]] = []
         self._in_order: list[tuple[int, Purge]] = []
         self._running: Counter[int] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Bans sequence={self.sequence} kept={len(self._in_order)} floor={self._floor}>"
+        return f"<Bans sequence={self.sequence} kept={len(self._in_order)}>"
 
     def __len__(self) -> int:
         return len(self._in_order)
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest ban that is kept; objects of this epoch or a later one need no look."""
+        return self._in_order[-1][0] if self._in_order else 0
 
     def kept(self) -> list[tuple[int, Purge]]:
         """The bans in order, with their numbers; a snapshot."""
@@ -125,7 +129,7 @@ class Bans:
         number = self.sequence if sequence is None else sequence
         self._in_order.append((number, purge))
         if len(self._in_order) > self._max_bans:
-            self._raise_floor()
+            self._merge_oldest()
         if purge.kind in (Kind.PATTERN, Kind.WHERE):
             self._searched.append((Ban(number, purge.soft), purge.where or _searching(purge.subject)))
         else:
@@ -134,10 +138,8 @@ class Bans:
 
     def covering(self, epoch: int, place: Place, key: CacheKey, tags: frozenset[bytes]) -> Ban | None:
         """The ban that covers an object: a hard one if there is one, else a soft one, else None."""
-        if epoch >= self.sequence:
+        if epoch >= self.newest:
             return None
-        if epoch < self._floor:
-            return Ban(self._floor, soft=False)
         for soft in (False, True):
             found = self._highest(epoch, place, key, tags, soft)
             if found is not None:
@@ -180,21 +182,21 @@ class Bans:
         Gives the number up to which they are forgotten.
         """
         upto = min(swept, min(self._running, default=swept))
+        self._forget(upto)
+        return upto
+
+    def _merge_oldest(self) -> None:
+        half = len(self._in_order) // 2
+        newest = self._in_order[half - 1][0]
+        self._forget(newest)
+        self._in_order.insert(0, (newest, Purge.all()))
+        self._tables[False].setdefault((Kind.ALL, b""), newest)
+
+    def _forget(self, upto: int) -> None:
         self._in_order = [(number, purge) for number, purge in self._in_order if number > upto]
         self._searched = [(ban, covers) for ban, covers in self._searched if ban.sequence > upto]
         self._tables = {
             soft: {subject: number for subject, number in table.items() if number > upto}
-            for soft, table in self._tables.items()
-        }
-        return upto
-
-    def _raise_floor(self) -> None:
-        half = len(self._in_order) // 2
-        self._floor = max(self._floor, self._in_order[half - 1][0])
-        self._in_order = self._in_order[half:]
-        self._searched = [(ban, covers) for ban, covers in self._searched if ban.sequence > self._floor]
-        self._tables = {
-            soft: {subject: number for subject, number in table.items() if number > self._floor}
             for soft, table in self._tables.items()
         }
 

@@ -42,6 +42,11 @@ class Indexed:
     requested_mono: float = _NOT_OF_THIS_PROCESS
     soft: bool = False
 
+    @property
+    def of_this_process(self) -> bool:
+        """Whether it was stored since the start."""
+        return self.requested_mono != _NOT_OF_THIS_PROCESS
+
 
 class Index:
     """Objects by place, within what eviction leaves."""

@@ -52,6 +52,8 @@ class Unusable(StrEnum):
     GENERATION = "generation"
     """Of a time whose purges are not known any more."""
     PURGED = "purged"
+    REPLACED = "replaced"
+    """Perhaps: another variant of its key is chosen by other field names."""
     COLLISION = "collision"
     """Another key or variant of the same digest."""
     FAILED = "failed"

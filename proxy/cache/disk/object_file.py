@@ -230,7 +230,7 @@ def examine(
     footer, _, octets = found
     varies_on: tuple[bytes, ...] = ()
     soft = footer.soft
-    if place.variant_digest or footer.epoch < bans.sequence:
+    if place.variant_digest or footer.epoch < bans.newest:
         record = decode_record(octets)
         if record is None or place_of(record.key, record.variant) != place:
             return Unusable.TORN
