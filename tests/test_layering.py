@@ -20,8 +20,9 @@ LAYERS: dict[str, dict[str, str]] = {
             config.shape config.tree config.units config.validating config.values
             http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
-            policy.decide policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation
-            policy.keys policy.profile policy.ranges policy.request_checks policy.rewriting policy.sharing
+            policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
+            policy.invalidation policy.keys policy.no_vary_search policy.profile policy.query
+            policy.ranges policy.request_checks policy.rewriting policy.sharing
             policy.surrogate_keys policy.targeted policy.terms policy.upgrades
         """,
     },

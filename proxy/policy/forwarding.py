@@ -18,6 +18,7 @@ from proxy.http.fields import Fields, Pair
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority
 from proxy.policy.cache_control import without_directives
+from proxy.policy.content_coding import conditions_for_origin, reduced_accept_encoding
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.profile import choices_of
 
@@ -87,7 +88,10 @@ def forward_fields(
     # beside our own conditions the client's would make a 304 ambiguous: whose validator did it match?
     kept = _kept_of_request(request, route, client, leader_of_flight or bool(revalidate))
     added = (*_client_fields(request, kept, client), *revalidate, _via(request.minor_version, via_name))
-    fields = apply_rules(Fields((host, *kept, *added)), route.request_headers)  # rules cannot name Host
+    fields = Fields((host, *kept, *added))
+    if route.compression.enabled:
+        fields = conditions_for_origin(fields)
+    fields = apply_rules(fields, route.request_headers)  # rules cannot name Host
     assert_safe(fields)
     return fields
 
@@ -101,7 +105,8 @@ def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: Client
     """
     dropped = _dropped_of_request(request, route, leader_of_flight=False) - {b"host"}  # which is in the key
     names = {name.replace(b"_", b"-") for name in request.fields.names()}
-    if dropped.isdisjoint(names) and (client.trusted or not any(map(_is_claim, names))):
+    reduced = route.cache.accept_encoding is not None
+    if not reduced and dropped.isdisjoint(names) and (client.trusted or not any(map(_is_claim, names))):
         return request  # the usual case, on the way of every hit
     kept = _kept_of_request(request, route, client, leader_of_flight=False)
     return replace(request, fields=Fields(kept))
@@ -123,10 +128,13 @@ def _kept_of_request(
 ) -> list[Pair]:
     dropped = _dropped_of_request(request, route, leader_of_flight)
     drops_directives = choices_of(route.cache).drops_leaders_directives
+    accept_encoding = _accept_encoding(request, route)
     kept = []
     for name, value in end_to_end(request.fields):
         canonical = name.lower().replace(b"_", b"-")
         if canonical in dropped or (not client.trusted and _is_claim(canonical)):
+            continue
+        if canonical == b"accept-encoding" and accept_encoding is not None:
             continue
         if canonical == b"cache-control" and leader_of_flight and drops_directives:
             value = without_directives(value, _LEADERS_OWN_DIRECTIVES)
@@ -135,7 +143,17 @@ def _kept_of_request(
         elif canonical == b"max-forwards" and request.method in _COUNTING_METHODS:
             value = _decremented(value)
         kept.append((name, value))
+    if accept_encoding is not None:
+        kept.append((b"Accept-Encoding", accept_encoding))
     return kept
+
+
+def _accept_encoding(request: RequestHead, route: RouteSettings) -> bytes | None:
+    """What takes the place of the client's Accept-Encoding; None where that stays."""
+    codings = route.cache.accept_encoding
+    if codings is None or request.method not in ("GET", "HEAD"):
+        return None
+    return reduced_accept_encoding(request.fields, codings)
 
 
 def _dropped_of_request(

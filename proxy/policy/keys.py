@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
-from proxy.config.settings import CookieRule, RouteSettings
+from proxy.config.settings import CookieRule, KeySettings, RouteSettings
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority
 from proxy.policy.hop_by_hop import hop_by_hop_names
-from proxy.policy.rewriting import forward_target
+from proxy.policy.rewriting import keyed_target
 
 CacheKey = bytes
 Variant = tuple[bytes | None, ...]
@@ -23,19 +24,53 @@ _CASELESS_LISTS = frozenset({b"accept-encoding", b"accept-language"})
 def cache_key(route_name: str, request: RequestHead, *, route: RouteSettings) -> CacheKey:
     """What names the response to a GET of this target by this route; HEAD shares it.
 
-    Scheme, authority as it is forwarded, target as it is forwarded, route, and the Cookie lines where
-    they belong to the key: each as a netstring, so that no octets in one part pass for a part of their
-    own. The route is in it, since two routes may send one target to different origins or rewrite it.
+    Scheme, authority as it is forwarded, target as a GET of it is forwarded, route; then what the route
+    adds of fields and cookies, and the Cookie lines where they belong to the key: each as a netstring, so
+    that no octets in one part pass for a part of their own. The route is in it, since two routes may send
+    one target to different origins or rewrite it.
+
+    Where the route adds fields, `request` must have only those that the origin sees
+    (`forwarding.seen_by_origin`): by one that is dropped a stranger would choose whose answer he fills.
     """
-    key = b"%b%b%b%b" % (
-        _netstring(request.scheme.encode()),
-        _netstring(normal_authority(request.authority, scheme=request.scheme)),
-        _netstring(forward_target(request, route=route)),
-        _route_part(route_name, route.host, route.path),
-    )
+    key = key_of_target(route_name, request, route=route)
+    if route.key.fields or route.key.cookies:
+        key += b"".join(_added_parts(request, route.key))
     if route.cookies is not CookieRule.KEY:
         return key
     return key + b"".join(_netstring(line) for line in request.fields.get_all(b"cookie"))
+
+
+def key_of_target(route_name: str, request: RequestHead, *, route: RouteSettings) -> CacheKey:
+    """What every key of this target begins with; the whole key unless `adds_to_key`."""
+    return b"%b%b%b%b" % (
+        _netstring(request.scheme.encode()),
+        _netstring(normal_authority(request.authority, scheme=request.scheme)),
+        _netstring(keyed_target(request, route=route)),
+        _route_part(route_name, route.host, route.path),
+    )
+
+
+def adds_to_key(route: RouteSettings) -> bool:
+    """Whether one target may have several keys on this route."""
+    return route.cookies is CookieRule.KEY or bool(route.key.fields or route.key.cookies)
+
+
+def _added_parts(request: RequestHead, settings: KeySettings) -> Iterator[bytes]:
+    """Name and value of each, marked by its kind; a value that is absent differs from an empty one."""
+    unseen = hop_by_hop_names(request.fields)
+    for name in settings.fields:
+        lower = name.lower().encode()
+        value = None if lower in unseen else _normal_value(lower, request)
+        yield b"f" + _netstring(lower) + (b"~" if value is None else _netstring(value))
+    for name in settings.cookies:
+        values = cookie_values(request, name.encode())
+        yield b"c" + _netstring(name.encode()) + b"~".join(map(_netstring, values)) + b";"
+
+
+def cookie_values(request: RequestHead, name: bytes) -> tuple[bytes, ...]:
+    """The values of the cookies of this name, as sent, in order."""
+    pairs = (pair.partition(b"=") for line in request.fields.get_all(b"cookie") for pair in line.split(b";"))
+    return tuple(value.strip(b" \t") for found, _, value in pairs if found.strip(b" \t") == name)
 
 
 def _netstring(part: bytes) -> bytes:

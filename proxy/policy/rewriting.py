@@ -8,19 +8,34 @@ from functools import lru_cache
 from proxy.config.settings import RewriteSettings, RouteSettings
 from proxy.errors import ClientError
 from proxy.http.messages import RequestHead
+from proxy.policy.query import with_normal_query
 
 _NOTHING = RewriteSettings()
 _PATH = re.compile(rb"/[!\"$->@-~]*")  # visible ASCII less # and ?
 
 
 def forward_target(request: RequestHead, *, route: RouteSettings) -> bytes:
-    """The target that the origin is asked for: the path rewritten, the query octet for octet as it came.
+    """The target that the origin is asked for: the path rewritten, the query as it came.
 
-    Percent-encoded octets stay as they are. `strip_prefix` goes only where whole segments match, `*` is
-    never rewritten.
+    Of GET and HEAD the query is normalised where the route says so; whatever else is asked may mean each
+    octet of it. Percent-encoded octets stay as they are.
 
     Raises: ClientError if the route's pattern makes of this path what is no path.
     """
+    target = _rewritten(request, route)
+    return with_normal_query(target, rules=route.query) if request.method in ("GET", "HEAD") else target
+
+
+def keyed_target(request: RequestHead, *, route: RouteSettings) -> bytes:
+    """The target that the origin is asked for by a GET, whatever the method of this request.
+
+    Raises: as `forward_target`.
+    """
+    return with_normal_query(_rewritten(request, route), rules=route.query)
+
+
+def _rewritten(request: RequestHead, route: RouteSettings) -> bytes:
+    """`strip_prefix` goes only where whole segments match, `*` is never rewritten."""
     rewrite = route.rewrite
     if rewrite == _NOTHING or not request.target.startswith(b"/"):
         return request.target

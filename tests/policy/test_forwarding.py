@@ -344,3 +344,41 @@ def test_the_client_address_is_ours_whatever_a_stranger_sends(fields: Fields, le
 
 def test_a_trusted_proxy_that_says_nothing_is_spoken_for() -> None:
     assert forwarded(client=TRUSTED).get(b"x-forwarded-proto") == b"https"
+
+
+def test_accept_encoding_is_reduced_to_what_the_origin_distinguishes() -> None:
+    settings = route(cache={"accept_encoding": ["br", "gzip"]})
+    asked = request("Accept-Encoding: gzip|accept_encoding: x|Accept-Encoding: deflate")
+    seen = seen_by_origin(asked, route=settings, client=STRANGER)
+    assert seen.fields.get_all(b"accept-encoding") == (b"gzip",)
+    assert b"accept_encoding" not in seen.fields, "an origin behind CGI would take it for the other"
+    sent = forward_fields(asked, route=settings, client=STRANGER, via_name="Lockgate", leader_of_flight=True)
+    assert sent.get_all(b"accept-encoding") == (b"gzip",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "method"),
+    [
+        pytest.param("Accept-Encoding: gzip, identity;q=0", "GET", id="identity-refused"),
+        pytest.param("Accept-Encoding: gzip, deflate", "POST", id="unsafe"),
+    ],
+)
+def test_accept_encoding_stays_where_reducing_it_would_change_what_is_meant(asked: str, method: str) -> None:
+    settings = route(cache={"accept_encoding": ["gzip"]})
+    head = request(asked, method=method)
+    sent = forward_fields(head, route=settings, client=STRANGER, via_name="Lockgate", leader_of_flight=False)
+    assert sent.get_all(b"accept-encoding") == head.fields.get_all(b"accept-encoding")
+
+
+def test_tags_of_our_own_codings_are_explained_where_the_route_compresses() -> None:
+    def sent(**settings: Any) -> bytes | None:
+        return forward_fields(
+            request('If-Match: "a--gzip"', method="PUT"),
+            route=route(**settings),
+            client=STRANGER,
+            via_name="Lockgate",
+            leader_of_flight=False,
+        ).get(b"if-match")
+
+    assert sent() == b'"a--gzip"'
+    assert sent(compression={"enabled": True}) == b'"a--gzip", "a"'

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
-from proxy.policy.keys import cache_key, variant_of, vary_names
+from proxy.policy.keys import adds_to_key, cache_key, key_of_target, variant_of, vary_names
 from tests.policy.heads import request, response, route
 
 
@@ -85,6 +85,49 @@ def test_cookies_are_in_the_key_where_the_route_says_so() -> None:
         for cookies in ((), (b"",), (b"a=b",), (b"a=c",), (b"a=b", b"c=d"), (b"a=b; c=d",))
     }
     assert len(keys) == 6
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("X-Device: tv", "X-Device: phone", False, id="field"),
+        pytest.param("", "X-Device:", False, id="absent-is-not-empty"),
+        pytest.param("x-device: tv", "X-DEVICE:  tv", True, id="name-case-and-space"),
+        pytest.param("X-Device: tv|X-Other: 1", "X-Device: tv", True, id="another-field"),
+        pytest.param("X-Device: tv|Connection: x-device", "", True, id="named-by-connection-is-absent"),
+        pytest.param("Cookie: lang=de; a=1", "Cookie: a=2; lang=de", True, id="other-cookies"),
+        pytest.param("Cookie: lang=de", "Cookie: lang=fr", False, id="cookie"),
+        pytest.param("Cookie: lang=", "", False, id="an-empty-cookie"),
+        pytest.param("Cookie: lang=de|Cookie: lang=fr", "Cookie: lang=de; lang=fr", True, id="lines"),
+        pytest.param("Cookie: lang=de~2:fr", "Cookie: lang=de; lang=fr", False, id="no-value-ends-another"),
+        pytest.param("Cookie: LANG=de", "Cookie: lang=de", False, id="cookie-name-case"),
+    ],
+)
+def test_a_route_adds_fields_and_cookies_to_the_key(one: str, other: str, same: bool) -> None:
+    settings = {"fields": ["X-Device"], "cookies": ["lang"]}
+    assert (key(request(one), key=settings) == key(request(other), key=settings)) is same
+
+
+def test_what_is_added_stands_after_what_every_key_of_the_target_has() -> None:
+    settings = route(key={"fields": ["X-Device"], "cookies": ["lang"]}, cookies="key")
+    head = request("X-Device: tv|Cookie: lang=de")
+    base = key_of_target("r", head, route=settings)
+    assert cache_key("r", head, route=settings).startswith(base)
+    assert adds_to_key(settings)
+    assert not adds_to_key(route())
+    assert cache_key("r", head, route=route()) == key_of_target("r", head, route=route())
+
+
+def test_keys_of_different_additions_never_meet() -> None:
+    head = request("X: a|Y: a|Cookie: X=a")
+    added = [
+        {"fields": ["X"]},
+        {"fields": ["Y"]},
+        {"fields": ["X", "Y"]},
+        {"cookies": ["X"]},
+        {"cookies": ["Y"]},
+    ]
+    assert len({key(head, key=settings) for settings in added}) == len(added)
 
 
 PARTS = st.tuples(
