@@ -208,7 +208,7 @@ async def test_an_expectation_of_http_1_0_is_ignored(world: World) -> None:
     await (
         world.client()
         .send_raw(
-            b"PUT /a HTTP/1.0\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n01234",
+            EXPECTING.replace(b"HTTP/1.1", b"HTTP/1.0") + b"01234",
             "PUT",
         )
         .expect(201)
