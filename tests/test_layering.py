@@ -26,9 +26,12 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.surrogate_keys policy.targeted policy.terms policy.upgrades
         """,
     },
-    "ports": {"ports": "clock origin.port"},
+    "ports": {"ports": "clock compression.encoder origin.port"},
     "tasks": {"tasks": "tasks"},
     "adapters": {
+        "encoders": """
+            compression.br_encoder compression.encoders compression.gzip_encoder compression.zstd_encoder
+        """,
         "configuration file": "config.docs config.explaining config.loading config.reading",
         "origin": """
             origin.address origin.balancer origin.chunked origin.client origin.connection origin.connector
@@ -46,7 +49,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.app admin.exposition cli metrics
+            __main__ admin.app admin.exposition cli compression.compressor metrics
             server.access_log server.binding server.certificate server.client_connection server.delivery
             server.exchange server.ledger server.listener server.own_answers server.passing
             server.proxy server.request_body server.response_writer server.run server.server
@@ -68,7 +71,7 @@ LIBRARIES_WITHOUT_IO = frozenset({"http_sf", "pydantic", "pydantic_core"})
 CLOCK_READINGS = frozenset(
     {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep", "now", "utcnow", "today"}
 )
-ONE_LIBRARY = {"pydantic_core": "pydantic"}
+ONE_LIBRARY = {"pydantic_core": "pydantic", "backports": "compression"}
 
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
 PLACES = {

@@ -107,6 +107,7 @@ class SharedBody:
     """
 
     __slots__ = (
+        "__weakref__",
         "_base",
         "_keeping",
         "_parked",
@@ -162,7 +163,7 @@ class SharedBody:
     @property
     def whole(self) -> bool:
         """Whether every octet of a proper body is here."""
-        return self.ended and self._keeping and self.error is None
+        return self.ended and self._base == 0 and self.error is None
 
     @property
     def length(self) -> int | None:

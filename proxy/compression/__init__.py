@@ -1,0 +1,1 @@
+"""Compressing stored bodies: an encoder for each content coding, and the threads that run them."""
