@@ -187,17 +187,22 @@ class Client:
             assert got == value, f"{shown}: {name} is {got!r}; {value!r} was expected"
         return response
 
-    async def expect_cut(self) -> bytes:
-        """The response breaks off; what came of its body."""
+    async def response_or_cut(self) -> Response | bytes:
+        """The next response, or what came of its body before it broke off."""
         try:
-            response = await self.response()
+            return await self.response()
         except Cut as cut:
             if self._methods:  # not even a head
                 self._methods.popleft()
                 self.exchanges += 1
             (await self.wire()).received.clear()
             return cut.octets
-        raise AssertionError(f"{self!r} took {response.status} {response.body[:80]!r} for whole")
+
+    async def expect_cut(self) -> bytes:
+        """The response breaks off; what came of its body."""
+        got = await self.response_or_cut()
+        assert isinstance(got, bytes), f"{self!r} took {got.status} {got.body[:80]!r} for whole"
+        return got
 
     async def body_octets(self, count: int) -> bytes:
         """So many octets of a body that goes on, framing included."""

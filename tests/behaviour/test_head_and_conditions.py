@@ -127,3 +127,43 @@ async def test_a_304_of_head_is_answered_from_the_entry(world: World) -> None:
     world.origin.on("GET /a").reply(200, b"A", **FIELDS)
     await world.client().send("GET /a").expect(200)
     await world.client().send("HEAD /a", if_none_match='"1"').expect(304, b"")
+
+
+async def test_a_waiter_with_a_condition_that_is_released_asks_with_its_condition(world: World) -> None:
+    answer = world.origin.on("GET /a").hold().reply(200, b"A", cache_control="private", etag='"1"')
+    world.origin.on("GET /a", if_none_match='"1"').reply(304, etag='"1"')
+    leader = world.client().send("GET /a")
+    await world.until(lambda: answer.held == 1)
+    waiter = world.client().send("GET /a", if_none_match='"1"')
+    await world.until(lambda: world.seats == 2)
+    answer.release()
+    await leader.expect(200, b"A")
+    await waiter.expect(304, b"", etag='"1"')
+    assert world.origin.asked() == 2
+
+
+async def test_a_leader_with_a_condition_gets_its_304_also_of_what_is_private(world: World) -> None:
+    world.origin.on("GET /a").reply(200, b"A", cache_control="private", etag='"1"')
+    await world.client().send("GET /a", if_none_match='"1"').expect(304, b"", etag='"1"')
+    assert world.origin.requests()[0].field("if-none-match") is None
+
+
+async def test_head_that_waited_for_a_failing_origin_is_told_without_a_body(world: World) -> None:
+    answer = world.origin.on("GET /a").hold().reply(500, b"no")
+    leader = world.client().send("GET /a")
+    await world.until(lambda: answer.held == 1)
+    waiter = world.client().send("HEAD /a")
+    await world.until(lambda: world.seats == 2)
+    answer.release()
+    await leader.expect(500, b"no")
+    await waiter.expect(503, b"")
+    await waiter.send("HEAD /b", cache_control="only-if-cached").expect(504, b"")
+
+
+async def test_a_head_answer_with_a_body_is_not_believed_further(world: World) -> None:
+    world.origin.on("HEAD /a").raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
+    world.origin.on("HEAD /b").raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+    client = world.client()
+    await client.send("HEAD /a").expect(200, b"", content_length="4")
+    await client.send("HEAD /b").expect(200, b"", content_length="4")
+    assert world.origin.connections == 2

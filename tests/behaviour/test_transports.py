@@ -131,6 +131,15 @@ async def test_the_scheme_and_the_client_are_told_to_the_origin(transported: Wor
     assert asked.field("forwarded") == f"for={client or 'unknown'};host=shop.example;proto={scheme}"
 
 
+async def test_a_listener_on_ipv6_names_its_clients_with_brackets(world: World) -> None:
+    world.configure(listen={"address": "[::1]:0"})
+    world.origin.on("POST /a").reply(200)
+    await world.client().send("POST /a", b"").expect(200)
+    (asked,) = world.origin.requests()
+    assert asked.field("x-forwarded-for") == "::1"
+    assert asked.field("forwarded") == 'for="[::1]";host=shop.example;proto=http'
+
+
 async def test_an_upgrade_passes(transported: World) -> None:
     world = transported
     asking = world.origin.on("GET /ws").by_hand()
