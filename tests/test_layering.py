@@ -21,9 +21,10 @@ LAYERS: dict[str, dict[str, str]] = {
             http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
             policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
-            policy.invalidation policy.keys policy.no_vary_search policy.profile policy.query
-            policy.ranges policy.request_checks policy.rewriting policy.sharing
-            policy.surrogate_keys policy.targeted policy.terms policy.upgrades
+            policy.invalidation policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
+            policy.post policy.profile policy.query policy.ranges policy.request_checks policy.rewriting
+            policy.sharing policy.surrogate_keys policy.targeted policy.terms policy.upgrades
+            policy.validation
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port"},
@@ -63,8 +64,8 @@ KNOW_NO_ADAPTER = "cache and flights"
 STDLIB_WITHOUT_IO = frozenset(
     {
         "calendar", "collections", "copy", "dataclasses", "datetime", "difflib", "enum", "fractions",
-        "functools", "http", "ipaddress", "json", "math", "pathlib", "re", "textwrap", "time", "types",
-        "typing", "urllib", "warnings",
+        "functools", "http", "ipaddress", "itertools", "json", "math", "pathlib", "re", "textwrap",
+        "time", "types", "typing", "urllib", "warnings",
     }
 )  # fmt: skip
 LIBRARIES_WITHOUT_IO = frozenset({"http_sf", "pydantic", "pydantic_core"})

@@ -41,6 +41,7 @@ def test_a_list_is_read_or_nothing_is(value: bytes, members: tuple[object, ...])
     assert parse_list(value) == members
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.binary(max_size=40),

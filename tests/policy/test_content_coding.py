@@ -108,6 +108,7 @@ WORDS = st.sampled_from(["gzip", "br", "zstd", "identity", "*", "deflate"])
 WEIGHTS = st.sampled_from(["", ";q=0", ";q=0.5", ";q=1", ";q=x"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(WORDS, WEIGHTS), max_size=5))
 def test_nobody_gets_a_coding_that_he_refuses(members: list[tuple[str, str]]) -> None:
     value = ", ".join(name + weight for name, weight in members)
@@ -250,6 +251,7 @@ def test_each_coding_has_its_own_tag(tag: str, coded: bytes | None) -> None:
     assert coded_head(response(f"ETag: {tag}"), GZIP).fields.get(b"etag") == coded
 
 
+@pytest.mark.slow
 @given(st.from_regex(rb'(W/)?"[!#-~]{0,8}"', fullmatch=True), st.sampled_from(ContentCoding))
 def test_a_coded_tag_leads_back_and_equals_no_other(tag: bytes, coding: ContentCoding) -> None:
     coded = coded_tag(tag, coding)
@@ -318,6 +320,7 @@ def test_only_a_304_is_renamed() -> None:
     assert not_modified_for_client(request('If-None-Match: "a--gzip"'), head) is head
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from([b"ETag", b"Vary", b"Content-Type", b"Cache-Control"]), st.binary()))
 )

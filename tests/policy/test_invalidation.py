@@ -93,6 +93,7 @@ def test_references_are_resolved_on_the_origin_of_the_target(
     assert same_origin_target(head, reference) == expected
 
 
+@pytest.mark.slow
 @given(st.text("ab./?#", max_size=12), st.text("ab./", max_size=8))
 def test_references_are_resolved_as_the_standard_library_does(reference: str, path: str) -> None:
     has_path = bool(reference.partition("#")[0].partition("?")[0])
@@ -105,6 +106,7 @@ def test_references_are_resolved_as_the_standard_library_does(reference: str, pa
     assert same_origin_target(head, reference.encode()) == expected.encode()
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=30))
 def test_no_octets_make_the_resolver_raise(reference: bytes) -> None:
     head = RequestHead("GET", b"/a", Fields(), authority=b"example.org")

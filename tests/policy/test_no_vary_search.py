@@ -133,6 +133,7 @@ VARIANCES = st.sampled_from(["key-order", "params", 'params=("u")', 'key-order, 
 )
 
 
+@pytest.mark.slow
 @given(TARGETS, TARGETS, VARIANCES)
 def test_equivalent_targets_have_one_canonical_query_and_no_others(
     one: bytes, other: bytes, found: SearchVariance
@@ -150,6 +151,7 @@ def test_equivalent_targets_have_one_canonical_query_and_no_others(
     assert (canonical_query(one, found) == canonical_query(other, found)) is same
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=30), max_size=2), st.binary(max_size=20))
 def test_no_octets_make_it_raise(lines: list[bytes], target: bytes) -> None:
     found = search_variance(Fields((b"No-Vary-Search", line) for line in lines))

@@ -97,6 +97,7 @@ def test_the_leaders_directives_are_all_forwarded_under_the_strict_profile() -> 
     assert forwarded("strict-rfc") == b"max-stale=5, no-transform"
 
 
+@pytest.mark.slow
 @given(permissive_fields())
 def test_neither_profile_shares_what_is_private(fields: list[Pair]) -> None:
     said = b",".join(value for _, value in fields)

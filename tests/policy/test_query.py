@@ -52,6 +52,7 @@ def test_the_query_is_normalised(rules: dict[str, object], target: bytes, expect
     assert with_normal_query(target, rules=QuerySettings.model_validate(rules)) == expected
 
 
+@pytest.mark.slow
 @given(QUERIES, RULES)
 def test_normalising_twice_changes_nothing(query: bytes, rules: QuerySettings) -> None:
     once = with_normal_query(b"/a?" + query, rules=rules)
@@ -64,6 +65,7 @@ def test_nothing_is_invented_or_changed(query: bytes, rules: QuerySettings) -> N
     assert set(kept.split(b"&")) - {b""} <= set(query.split(b"&"))
 
 
+@pytest.mark.slow
 @given(QUERIES, QUERIES, RULES)
 def test_what_is_not_in_the_key_does_not_reach_the_origin(
     one: bytes, other: bytes, rules: QuerySettings

@@ -55,6 +55,7 @@ def test_many_groups_of_some_length_are_taken_and_no_more_than_the_bound() -> No
     assert surrogate_keys(fields_of(f"Cache-Groups: {line}"), origin=ORIGIN) == groups(*names[:MAX_GROUPS])
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8), st.binary(max_size=30))
 def test_no_other_field_makes_the_label_of_a_group(name: str, value: bytes) -> None:
     label = group_label(name, origin=ORIGIN)
