@@ -1,14 +1,13 @@
 """Schedules: what clients, operators and the origin do, one after the other, in virtual time.
 
 A schedule is a set-up and a flat list of steps, each some seconds after the one before: a list shrinks
-well, since any step may be left out.
+well, since any step may be left out (`shrunk`). `tests/simulation/scenes.py` makes them up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-
-from hypothesis import strategies as st
 
 from proxy.config.settings import OnWaitTimeout
 from proxy.http.fields import Pair
@@ -154,86 +153,39 @@ def code_of(value: object) -> str:
     return f"{type(value).__name__}({', '.join(given)})"
 
 
-SETUPS = (
-    Setup(),
-    Setup(wait_timeout_s=1.0),
-    Setup(wait_timeout_s=0.5, on_wait_timeout=OnWaitTimeout.FETCH),
-    Setup(max_waiters=2, abandoned_bytes=0),
-    Setup(release_rate=20.0),
-    Setup(concurrency=2, wait_timeout_s=1.0),
-    Setup(fill_bytes=5_000),
-)
-_GAPS = st.sampled_from((0.0, 0.0, 0.001, 0.05, 0.1, 0.3))
-_LONG_GAPS = st.sampled_from((0.0, 0.3, 1.0, 4.5, 5.5, 8.0))
-_KEYS = st.sampled_from((0, 0, 0, 0, 1))
-_KINDS = st.sampled_from(
-    (*kinds.KINDS, *kinds.SHARED, *kinds.SHARED, kinds.ZERO, kinds.ZERO, *kinds.ERRORS, kinds.REFUSES)
-)
-_SIZES = st.sampled_from((0, 1, 700, 5_000, 60_000))
-_DELAYS = st.sampled_from((0.01, 0.2, 0.2, 0.4, 2.0))
-_PAUSES = st.sampled_from((0.0, 0.02, 0.3))
-_CUTS = st.sampled_from((None, None, None, None, None, 0.0, 0.4, 0.999))
-_SPECS = st.builds(Spec, _KINDS, _DELAYS, _SIZES, st.booleans(), _PAUSES, _CUTS)
-_STEADY = st.builds(
-    Spec,
-    st.sampled_from((*kinds.SHARED, kinds.ZERO, kinds.OLD, kinds.ERROR_FRESH)),
-    st.sampled_from((0.01, 0.2)),
-    _SIZES,
-    st.booleans(),
-    st.sampled_from((0.0, 0.0, 0.05, 0.3)),
-)
-_TROUBLE = st.builds(
-    Spec,
-    st.sampled_from((kinds.ERROR, kinds.ERROR_NO_STORE, *kinds.FAILURES)),
-    st.sampled_from((0.1, 0.4, 2.0)),
-)
-_PALETTES = st.sampled_from(
-    (
-        TRAITS,
-        TRAITS,
-        (PLAIN,),
-        (PLAIN, COOKIE),
-        (GERMAN, DUTCH, PLAIN),
-        (PLAIN, AUTHORIZATION, COOKIE),
-        (NO_CACHE,),
-    )
-)
-_PACES = st.sampled_from((0.0, 0.0, 0.0, 0.03, 1.0))
-_LEAVES = st.sampled_from((None, None, None, None, None, None, None, 0.0, 0.01, 0.3, 1.0))
-_PURGES = st.builds(
-    Purge, _GAPS, _KEYS, st.sampled_from(("key", "key", "tag", "tag", "pattern", "all")), st.booleans()
-)
-_CHANGES = st.builds(Change, _GAPS, _KEYS)
+def shrunk(schedule: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
+    """The schedule without everything that it fails without too."""
+    found = True
+    while found:
+        smaller = next((one for one in _simpler(schedule) if fails(one)), None)
+        found = smaller is not None
+        schedule = schedule if smaller is None else smaller
+    return schedule
 
 
-def _joins(palette: tuple[Traits, ...]) -> st.SearchStrategy[Join]:
-    return st.builds(
-        Join, _GAPS, _KEYS, st.sampled_from(palette), st.sampled_from((1, 1, 2, 4)), _PACES, _LEAVES
-    )
+def _simpler(schedule: Schedule) -> Iterator[Schedule]:
+    steps = schedule.steps
+    for size in (8, 4, 2, 1):
+        for place in range(0, len(steps), size):
+            yield replace(schedule, steps=steps[:place] + steps[place + size :])
+    if schedule.setup != Setup():
+        yield replace(schedule, setup=Setup())
+    for place, step in enumerate(steps):
+        for simpler in _simpler_step(step):
+            yield replace(schedule, steps=(*steps[:place], simpler, *steps[place + 1 :]))
 
 
-@st.composite
-def _scenes(draw: st.DrawFn) -> list[Step]:
-    """The origin changes its mind, somebody asks, and others come, mostly before the answer.
-
-    Every fourth time it answers well first, and is in trouble when what is stored is stale.
-    """
-    joins = _joins(draw(_PALETTES))
-    steps: list[Step] = []
-    answers = draw(st.tuples(_SPECS) | st.tuples(_SPECS, _SPECS) | st.tuples(_STEADY))
-    behave = Behave(draw(_LONG_GAPS), draw(_KEYS), answers)
-    if draw(st.integers(0, 3)) == 3:
-        steps += [replace(behave, answers=(draw(_STEADY),)), replace(draw(joins), key=behave.key)]
-        behave = Behave(draw(st.sampled_from((4.5, 5.5, 8.0))), behave.key, (draw(_TROUBLE),))
-    steps += [behave, replace(draw(joins), key=behave.key, after_s=0.0)]
-    moves = st.lists(st.one_of(joins, joins, joins, joins, _PURGES, _CHANGES), max_size=6)
-    return [*steps, *draw(moves)]
-
-
-@st.composite
-def _schedules(draw: st.DrawFn) -> Schedule:
-    steps = [step for scene in draw(st.lists(_scenes(), min_size=1, max_size=5)) for step in scene]
-    return Schedule(tuple(steps), draw(st.sampled_from(SETUPS)))
-
-
-SCHEDULES = _schedules()
+def _simpler_step(step: Step) -> Iterator[Step]:
+    """The same with one thing as by default."""
+    for one in fields(step):
+        if getattr(step, one.name) != one.default:
+            yield replace(step, **{one.name: one.default})
+    if isinstance(step, Behave):
+        for place, spec in enumerate(step.answers):
+            others = step.answers[:place], step.answers[place + 1 :]
+            if len(step.answers) > 1:
+                yield replace(step, answers=others[0] + others[1])
+            for one in fields(spec):
+                if getattr(spec, one.name) != one.default:
+                    plainer = replace(spec, **{one.name: one.default})
+                    yield replace(step, answers=(*others[0], plainer, *others[1]))

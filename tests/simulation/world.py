@@ -105,6 +105,7 @@ class World:
         over_at = self.clock.mono() + OVER_S
         while self.coalescer.statistics().running and self.clock.mono() < over_at:  # noqa: ASYNC110 - virtual time, and flights tell nobody
             await asyncio.sleep(1.0)
+        await asyncio.sleep(INSTANT_S)  # for what is told when a task has ended
         self.checks.stored()
         self.checks.all_over()
         for ending, count in self.coalescer.statistics().endings.items():
@@ -232,8 +233,8 @@ class World:
 
     def _count_answer(self, client: Client, answer: Answer) -> None:
         if client.seated is not None:
-            if answer.outcome is Outcome.STALE:
-                self._count(*client.seated, "stale")
+            if answer.outcome in (Outcome.STALE, Outcome.HIT):
+                self._count(*client.seated, str(answer.outcome))
             elif client.seated[0] == "deadline":
                 self._count(*client.seated, "its own request")
             elif client.seated[0] == "origin-failed":
