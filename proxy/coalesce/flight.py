@@ -40,7 +40,9 @@ from proxy.config.settings import RouteSettings
 from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import ForwardRequest, Framing, OnInformational, Origin, OriginResponse
+from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.conditional import freshen, same_representation
+from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
@@ -282,6 +284,7 @@ class Flight:
             route=self.plan.route,
             now=now,
             close_delimited=self.body.ends_with_connection,
+            has_fallback=head.status >= 500 and self._has_fallback(),
         )
         self._learn(head, verdict)
         self._settle_all(verdict, head, leader_head, raw.status)
@@ -290,6 +293,15 @@ class Flight:
                 future.set_result(None)
         self._head_waiters.clear()
         self._deadlines.clear()
+
+    def _has_fallback(self) -> bool:
+        """Whether what is stored may be served in the place of a failure."""
+        entry = self._cache.get(self.plan.key, self.plan.variant)
+        if entry is None:
+            return False
+        return may_serve_stale_on_error(
+            entry.terms, entry.current_age_s(self._received_mono), RequestDirectives()
+        )
 
     def _learn(self, head: ResponseHead, verdict: Verdict) -> None:
         """What the head tells of the key: variants, marks, tags, whether to keep the body."""
