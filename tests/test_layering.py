@@ -43,8 +43,8 @@ LAYERS: dict[str, dict[str, str]] = {
     # One group: an entry holds the body that its flight fills, and a flight stores the entry.
     "cache and flights": {
         "cache and flights": """
-            cache.cache cache.entry cache.fences cache.fill_budget cache.key_memory cache.memory
-            coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
+            cache.admission cache.cache cache.entry cache.fences cache.fill_budget cache.key_memory
+            cache.memory coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
             coalesce.flights coalesce.outcomes coalesce.pacing coalesce.seat
         """,
     },

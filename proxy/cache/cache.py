@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.cache.admission import Admission
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
@@ -24,6 +25,7 @@ class ResponseCache:
     def __init__(self, settings: CacheSettings, *, clock: Clock) -> None:
         self.clock = clock
         self.keys = KeyMemory(clock=clock, max_keys=settings.max_keys_remembered)
+        self.admission = Admission(max_keys=settings.max_keys_remembered)
         self.fences = Fences()
         self.fill_budget = FillBudget(limit_bytes=settings.max_fill_bytes)
         self.max_entry_bytes = settings.max_entry_bytes

@@ -163,6 +163,8 @@ class Flight:
         """A seat for this exchange. After the head it is settled at once: look at `accepts` first."""
         seat = Seat(self, role, request, epoch=self._cache.fences.epoch, joined_mono=self._clock.mono())
         self._seats[seat] = None
+        if self.plan.route.cache.min_uses > 1:
+            self._cache.admission.count(self.plan.key)
         if self.state is not State.ASKING:
             assert self._stream is not None, f"{self!r} is not open"
             seat.settle(self._stream)
@@ -324,6 +326,10 @@ class Flight:
         expected_bytes = self.body.expected_bytes
         if expected_bytes is not None and expected_bytes > self._cache.max_entry_bytes:
             self._entry_terms = None
+        if plan.stored is None and not self._cache.admission.admits(
+            plan.key, min_uses=plan.route.cache.min_uses
+        ):
+            self._entry_terms = None
 
     def _learn_variant(self, head: ResponseHead, verdict: Verdict) -> None:
         """What the key varies on, as far as this answer can say.
@@ -360,7 +366,7 @@ class Flight:
         self.state = State.CLOSED
         if terms is not None:
             self._stream = stream
-            if isinstance(verdict, Shareable) and not self._too_large():
+            if isinstance(verdict, Shareable) and self._entry_terms is not None and not self._too_large():
                 self.state = State.OPEN
         if self.state is State.OPEN:
             self._table.move(self)

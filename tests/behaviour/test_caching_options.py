@@ -81,3 +81,26 @@ async def test_the_origin_sees_only_the_codings_that_it_distinguishes(world: Wor
         await world.client().send("GET /a", accept_encoding=value).expect(200, b"A")
     assert world.origin.asked() == 1
     assert world.outcomes() == {"miss": 1, "hit": 2}
+
+
+async def test_an_answer_is_stored_from_so_many_requests_on(world: World) -> None:
+    world.configure(route={"cache": {"min_uses": 3}})
+    world.origin.on("GET /a").reply(200, b"A", cache_control="max-age=60")
+    for stored in (False, False, True):
+        response = await world.client().send("GET /a").expect(200, b"A")
+        assert response.cache_status.get("stored", False) is stored
+    await world.client().send("GET /a").expect(200, b"A")
+    assert world.origin.asked() == 3
+    assert world.outcomes() == {"miss": 3, "hit": 1}
+
+
+async def test_a_herd_counts_as_many(world: World) -> None:
+    world.configure(route={"cache": {"min_uses": 3}})
+    answer = world.origin.on("GET /a").hold().reply(200, b"A", cache_control="max-age=60")
+    clients = world.clients(3).send("GET /a")
+    await world.until(lambda: world.seats == 3)
+    answer.release()
+    await clients.expect(200, b"A")
+    await world.client().send("GET /a").expect(200, b"A")
+    assert world.origin.asked() == 1
+    assert world.outcomes() == {"miss": 1, "collapsed": 2, "hit": 1}
