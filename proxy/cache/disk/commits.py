@@ -70,7 +70,7 @@ class Commits:
         shelf, counters = self._shelf, self._shelf.counters
         if not self.welcome(entry):
             return None
-        size = _estimate(entry)
+        size = shelf.allocated(entry.size_bytes() + RECORD_ROOM_BYTES)
         held = 0 if isinstance(entry.body, FileBody) else entry.body.received_bytes
         if not shelf.jobs.has_room(held) or not shelf.reserve(size):
             counters.queue_full += 1
@@ -203,10 +203,6 @@ class Commits:
             varies_on=commit.entry.varies_on,
             requested_mono=commit.entry.requested_mono,
         )
-
-
-def _estimate(entry: Entry) -> int:
-    return entry.size_bytes() + RECORD_ROOM_BYTES
 
 
 def _copy_octets(source: Descriptor, target_fd: int, count: int) -> None:

@@ -19,7 +19,7 @@ import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -168,10 +168,12 @@ class Directory:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def strangers(self) -> Iterator[str]:
-        """Names beside the shards that are not ours."""
-        known = {shard_name(shard) for shard in range(SHARDS)}
-        return (name for name in os.listdir(self.objects) if name not in known)
+    def shards(self) -> tuple[list[int], int]:
+        """The shards that exist, in order, and how many other names there are. Raises: OSError."""
+        known = {shard_name(shard): shard for shard in range(SHARDS)}
+        names = os.listdir(self.objects)
+        found = sorted(known[name] for name in names if name in known)
+        return found, len(names) - len(found)
 
 
 def write_all(fd: int, pieces: Sequence[bytes]) -> None:

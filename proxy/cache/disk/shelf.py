@@ -35,7 +35,7 @@ from proxy.tasks import spawn
 EVICT_AT_ONCE: Final = 256
 """Objects taken out in one turn of the loop: about 1 ms."""
 
-_ROOM_MADE_WHEN_FULL: Final = 64
+_SHED_WHEN_FULL: Final = 64
 """The part of the objects that goes when the disk says that it is full, although we counted otherwise."""
 
 
@@ -60,6 +60,7 @@ class Shelf:
         self.reserved_bytes = 0
         self.remains = False  # a purged file may still be there: the purge log must be kept
         self._clearing: asyncio.Task[None] | None = None
+        self._shedding: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Shelf {self.index!r} of {self.limit_bytes}, {self.reserved_bytes} reserved>"
@@ -152,10 +153,8 @@ class Shelf:
     def write_failed(self, error: OSError) -> None:
         """Rest from writing; a disk that is full, whatever we counted, is made emptier."""
         self.writes.failed(error)
-        if error.errno in OUT_OF_ROOM:
-            spare = self.index.allocated_bytes // _ROOM_MADE_WHEN_FULL
-            self.limit_bytes = max(0, min(self.limit_bytes, self.index.allocated_bytes - spare))
-            self.make_room()
+        if error.errno in OUT_OF_ROOM and self._shedding is None:
+            self._shedding = spawn(self._shed(), name="disk shedding")
 
     def read_failed(self, place: Place, error: OSError) -> None:
         """A file could not be read: rest, if that is not about this file alone."""
@@ -174,13 +173,28 @@ class Shelf:
         for _ in range(count):
             if self.index.allocated_bytes + self.reserved_bytes <= self.limit_bytes:
                 return True
-            item = self.index.evict()
-            if item is None:
+            if not self._evict_one():
                 return True
-            self.opened.pop(item.place, None)
-            self.unlink(item.place)
-            self.counters.evictions += 1
         return self.index.allocated_bytes + self.reserved_bytes <= self.limit_bytes
+
+    def _evict_one(self) -> bool:
+        item = self.index.evict()
+        if item is None:
+            return False
+        self.opened.pop(item.place, None)
+        self.unlink(item.place)
+        self.counters.evictions += 1
+        return True
+
+    async def _shed(self) -> None:
+        try:
+            for number in range(1 + len(self.index) // _SHED_WHEN_FULL):
+                if not self._evict_one():
+                    return
+                if number % EVICT_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            self._shedding = None
 
     async def _clear(self) -> None:
         try:

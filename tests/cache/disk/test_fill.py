@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import aiofiles.threadpool.binary
+import pytest
+
+from proxy.cache.disk.bans import Purge
+from proxy.cache.disk.store import DiskStore
+from proxy.coalesce.body import SharedBody
+from tests.cache.disk.entries import a_store, an_entry, body_of, object_files
+
+PIECES = [os.urandom(size) for size in (1, 70_000, 300_000, 1000, 262_144, 65_536)]
+BODY = b"".join(PIECES)
+
+
+def parts(directory: Path) -> list[str]:
+    return os.listdir(directory / "parts")
+
+
+@pytest.mark.parametrize("expected_bytes", [None, len(BODY)])
+async def test_a_body_is_spooled_and_gets_its_head_last(
+    store: DiskStore, directory: Path, expected_bytes: int | None
+) -> None:
+    fill = await store.begin(expected_bytes)
+    assert fill is not None
+    for piece in PIECES:
+        assert await fill.write(piece)
+    assert await store.load(b"key", ()) is None
+    assert await fill.commit(an_entry(body=BODY), max_variants=8)
+    assert await body_of(await store.load(b"key", ())) == BODY
+    assert parts(directory) == []
+    assert store.statistics().reserved_bytes == 0
+    assert not await fill.write(b"more")
+    assert not await fill.commit(an_entry(body=BODY), max_variants=8)
+
+
+async def test_an_empty_body_is_a_body(store: DiskStore) -> None:
+    fill = await store.begin()
+    assert fill is not None
+    assert await fill.commit(an_entry(shared=SharedBody.complete([])), max_variants=8)
+    assert await body_of(await store.load(b"key", ())) == b""
+
+
+async def test_an_aborted_fill_leaves_nothing(store: DiskStore, directory: Path) -> None:
+    fill = await store.begin()
+    assert fill is not None
+    for piece in PIECES:
+        await fill.write(piece)
+    await fill.abort()
+    await fill.abort()
+    assert parts(directory) == object_files(directory) == []
+    assert store.statistics().reserved_bytes == 0
+
+
+async def test_a_head_that_tells_another_length_is_not_believed(store: DiskStore, directory: Path) -> None:
+    fill = await store.begin()
+    assert fill is not None
+    await fill.write(BODY)
+    assert not await fill.commit(an_entry(body=BODY + b"x"), max_variants=8)
+    assert parts(directory) == object_files(directory) == []
+
+
+async def test_a_fill_that_grows_too_large_is_over(directory: Path) -> None:
+    store = a_store(directory, max_entry_bytes=1000)
+    await store.open()
+    assert await store.begin(1001) is None
+    fill = await store.begin()
+    assert fill is not None
+    assert await fill.write(b"x" * 1000)
+    assert not await fill.write(b"x")
+    assert fill.over
+    assert parts(directory) == []
+    assert store.statistics().too_large == 2
+    await store.close()
+
+
+async def test_a_purge_while_it_is_committed_wins(store: DiskStore, directory: Path) -> None:
+    fill = await store.begin()
+    assert fill is not None
+    await fill.write(BODY)
+    committing = asyncio.ensure_future(fill.commit(an_entry(body=BODY), max_variants=8))
+    await asyncio.sleep(0)
+    receipt = store.purge(Purge.key(b"key"))
+    assert not await committing
+    await receipt.removed()
+    assert await store.load(b"key", ()) is None
+    await store.wait_written()
+    assert object_files(directory) == []
+
+
+async def test_whoever_commits_may_leave(store: DiskStore, directory: Path) -> None:
+    fill = await store.begin()
+    assert fill is not None
+    await fill.write(BODY)
+    committing = asyncio.ensure_future(fill.commit(an_entry(body=BODY), max_variants=8))
+    await asyncio.sleep(0)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    await store.wait_written()
+    assert fill.over
+    assert parts(directory) == []
+    assert store.statistics().reserved_bytes == 0
+    assert store._shelf.bans.retire(10) == 10  # no commit is thought to be on its way
+
+
+async def test_a_disk_that_fails_ends_the_fill(
+    store: DiskStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill = await store.begin()
+    assert fill is not None
+    monkeypatch.setattr(aiofiles.threadpool.binary.AsyncBufferedIOBase, "write", fail)
+    for _ in range(3):
+        await fill.write(BODY)
+    assert not await fill.commit(an_entry(body=BODY), max_variants=8)
+    assert fill.over
+    assert parts(directory) == []
+    assert store.statistics().alarm == "[Errno 28] No space left on device"
+    assert await store.begin() is None
+
+
+async def test_a_fill_that_runs_when_the_tier_closes_is_over(directory: Path) -> None:
+    store = a_store(directory)
+    await store.open()
+    fill = await store.begin()
+    assert fill is not None
+    await fill.write(BODY)
+    await store.close()
+    assert fill.over
+    assert not await fill.write(BODY)
+    assert parts(directory) == []
