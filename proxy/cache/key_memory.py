@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from cachetools import LRUCache, TLRUCache
+from cachetools import LRUCache
 
 from proxy.clock import Clock
 from proxy.policy.keys import CacheKey, Variant
@@ -28,8 +28,9 @@ class KeyMemory:
     def __init__(self, *, clock: Clock, max_keys: int) -> None:
         self._clock = clock
         self._varies_on: LRUCache[CacheKey, tuple[bytes, ...]] = LRUCache(maxsize=max_keys)
-        self._not_shareable = _expiring(clock, max_keys)
-        self._unreachable = _expiring(clock, max_keys)
+        self._not_shareable: LRUCache[tuple[CacheKey, Variant], tuple[float, Reason]]
+        self._not_shareable = LRUCache(maxsize=max_keys)
+        self._unreachable: LRUCache[CacheKey, tuple[float, str]] = LRUCache(maxsize=max_keys)
 
     def __repr__(self) -> str:
         return f"<KeyMemory varies={len(self._varies_on)} marks={len(self._not_shareable)}>"
@@ -56,8 +57,8 @@ class KeyMemory:
 
     def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
         """Why nobody should wait for this key now, or None."""
-        mark = self._not_shareable.get((key, variant))
-        return None if mark is None else Reason(mark[1])
+        reason: Reason | None = _unexpired(self._not_shareable, (key, variant), self._clock.mono())
+        return reason
 
     def mark_unreachable(self, key: CacheKey, message: str, *, for_s: float) -> None:
         """A connection failed; the next requests for the key are told so for `for_s` seconds."""
@@ -66,14 +67,24 @@ class KeyMemory:
 
     def unreachable(self, key: CacheKey) -> str | None:
         """What the last connection failed with, if that is a moment ago."""
-        mark = self._unreachable.get(key)
-        return None if mark is None else str(mark[1])
+        message: str | None = _unexpired(self._unreachable, key, self._clock.mono())
+        return message
 
     def forget(self, key: CacheKey) -> None:
         """A purge: nothing that was learned from old answers holds."""
         self._unreachable.pop(key, None)
 
 
-def _expiring(clock: Clock, max_keys: int) -> TLRUCache[Hashable, tuple[float, Any]]:
-    """A bounded table of `(expires_mono, value)` that forgets each at its time."""
-    return TLRUCache(maxsize=max_keys, ttu=lambda _key, mark, _now: mark[0], timer=clock.mono)
+def _unexpired(table: LRUCache[Any, tuple[float, Any]], key: Hashable, now_mono: float) -> Any:
+    """What the table holds for the key, unless its time is over: then it is dropped.
+
+    Not cachetools' TLRUCache: that one looks for expired keys at each reading, five times the cost of
+    this, on the way of every request; here what nobody asks for is pushed out by what somebody does.
+    """
+    mark = table.get(key)
+    if mark is None:
+        return None
+    if mark[0] <= now_mono:
+        del table[key]
+        return None
+    return mark[1]

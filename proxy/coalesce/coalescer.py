@@ -138,24 +138,19 @@ class Coalescer:
         return Wait(now_mono, now_mono + ask.route.coalesce.wait_timeout_s)
 
     def try_now(self, ask: Ask, wait: Wait) -> Answer | Joined | None:
-        """A stored answer, or a waiter's seat; None, and nothing happened, if it takes more: `answer`.
+        """A stored answer, or a seat; None, and nothing happened, if it takes more: go on with `answer`.
 
         Raises: NotStored (504), RefusedError (503), FlightFailed (503).
         """
-        look = self._look(ask)
-        if isinstance(look, Answer):
-            return look
-        step = self._join(ask, look, wait)
-        return None if isinstance(step, _Behind) else step
+        step = self._next_step(ask, wait)
+        return step if isinstance(step, Answer | Joined) else None
 
     def settled_answer(self, ask: Ask, joined: Joined, wait: Wait) -> Answer | None:
-        """The answer of a waiter's settled seat, if it is simply to be taken; else go on with `answer`."""
-        outcome = joined.seat.outcome
-        if not isinstance(outcome, Stream) or outcome.failed:
+        """The answer of a settled seat, if it is simply to be taken; else go on with `answer`."""
+        seat, outcome = joined.seat, joined.seat.outcome
+        if not isinstance(outcome, Stream) or outcome.failed or self._is_far(ask, seat):
             return None
-        if not self._range_is_near(ask, received_bytes=joined.seat.flight.body.received_bytes):
-            return None
-        return self._streamed_answer(joined.seat, outcome, joined.reason, wait)
+        return self._streamed_answer(seat, outcome, joined.reason, wait)
 
     async def answer(
         self, ask: Ask, wait: Wait | None = None, *, joined: Joined | None = None
@@ -187,7 +182,7 @@ class Coalescer:
         variant = self.cache.variant_of(ask.key, ask.request)
         entry = self.cache.get(ask.key, variant)
         now_mono = self._clock.mono()
-        miss = ForwardReason.VARY_MISS if self.cache.keys.varies_on(ask.key) else ForwardReason.URI_MISS
+        miss = ForwardReason.VARY_MISS if variant else ForwardReason.URI_MISS
         if entry is not None and may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
             entry, miss = None, ForwardReason.REQUEST
         decision = decide(
@@ -269,6 +264,11 @@ class Coalescer:
             return True
         return 0 <= first <= received_bytes + ask.route.coalesce.range_ahead_bytes
 
+    def _is_far(self, ask: Ask, seat: Seat) -> bool:
+        """Whether what a waiter wants of the object is further ahead than it would wait for."""
+        received_bytes = seat.flight.body.received_bytes
+        return seat.role is Role.WAITER and not self._range_is_near(ask, received_bytes=received_bytes)
+
     def _lead(self, ask: Ask, look: _Look, *, joinable: bool, reelection: bool = False) -> Joined:
         stored = look.validates
         plan = FlightPlan(
@@ -328,9 +328,7 @@ class Coalescer:
             outcome = await seat.wait_outcome()
             match outcome:
                 case Stream():
-                    if seat.role is Role.WAITER and not self._range_is_near(
-                        ask, received_bytes=seat.flight.body.received_bytes
-                    ):
+                    if self._is_far(ask, seat):
                         seat.leave()
                         return await self._alone(ask, wait)
                     stale = self._stale(ask) if outcome.failed else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.coalesce.body import BodyReader, SharedBody
@@ -22,7 +23,17 @@ class SeatedIn(Protocol):
 class Seat:
     """One exchange's share in a flight; it must `leave()` in the end, however it ends."""
 
-    __slots__ = ("_outcome", "_waiting", "epoch", "flight", "joined_mono", "reader", "request", "role")
+    __slots__ = (
+        "_outcome",
+        "_waiting",
+        "epoch",
+        "flight",
+        "joined_mono",
+        "on_settled",
+        "reader",
+        "request",
+        "role",
+    )
 
     def __init__(
         self, flight: SeatedIn, role: Role, request: RequestHead, *, epoch: int, joined_mono: float
@@ -33,6 +44,8 @@ class Seat:
         self.epoch = epoch
         self.joined_mono = joined_mono
         self.reader: BodyReader | None = None
+        self.on_settled: Callable[[], None] | None = None
+        """Called in the loop's next round when the outcome is there, for those who do not `wait_outcome`."""
         self._outcome: Outcome | None = None
         self._waiting: asyncio.Future[None] | None = None
 
@@ -50,8 +63,16 @@ class Seat:
         self._outcome = outcome
         if isinstance(outcome, Stream):
             self.reader = self.flight.body.reader()
-        if self._waiting is not None and not self._waiting.done():
+        if self.on_settled is not None:
+            # Not now: the first octets of the body follow the head in this round, and go out with it.
+            asyncio.get_running_loop().call_soon(self.on_settled)
+        elif self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome, if it is there."""
+        return self._outcome
 
     async def wait_outcome(self) -> Outcome:
         """Wait until the head came, the flight failed or the deadline passed."""

@@ -8,7 +8,7 @@ from (DESIGN.md, D2). Here that is a state of our own:
 
     IDLE     between exchanges; no task, only the parser
     HEAD     some octets of a head came, not yet all
-    BUSY     a task works off the queued requests, in order
+    BUSY     requests are answered, in order: at once, parked without a task, or in one (`server/serving.py`)
     LINGER   the last answer was sent; what still comes is thrown away, so that the client can read it
     TUNNEL   the protocol was switched: octets pass both ways
     CLOSED
@@ -19,6 +19,11 @@ be due, looks at the state, and sets itself again. So a request costs no timer.
 aiohttp's parser stops at an `Upgrade`, and what follows in the segment is lost for protocols other than
 websocket (3.14.5). So after a request with `Upgrade` nothing is parsed any more: what comes is kept for
 the tunnel, and if the protocol is not switched the answer says `Connection: close`.
+
+The same parser counts the last trailer of a chunked request among the fields of the *next* request on the
+connection (3.14.5), which may be another client's, where a proxy before us shares it. Trailers cannot be
+seen from here, but their absence can: the body then ends with exactly `CRLF 0 CRLF CRLF`, and nothing
+behind it. After any other end nothing is parsed any more.
 
 A client that closes, or half-closes, is gone: its task is cancelled, and with it its seat given up.
 """
@@ -50,6 +55,7 @@ from proxy.errors import (
     UnknownMethod,
     VersionNotSupported,
 )
+from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -61,7 +67,12 @@ LINGER_S = 2.0
 """How long what a client still sends is thrown away after the last answer. Closing at once would make the
 kernel reset the connection and with it the answer on its way (RFC 9112 §9.6)."""
 
+TURNS = 32
+"""Requests of one connection that are answered in a row, before other connections have their turn."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ")
+
+_END_WITHOUT_TRAILERS = b"\r\n0\r\n\r\n"
 
 
 class State(StrEnum):
@@ -73,6 +84,21 @@ class State(StrEnum):
     LINGER = "linger"
     TUNNEL = "tunnel"
     CLOSED = "closed"
+
+
+class InProgress(Protocol):
+    """An exchange that has begun and is not over.
+
+    `parked` ones end without a task, by `ClientConnection.exchange_over`, or ask for one by `run`.
+    """
+
+    parked: bool
+
+    async def go_on(self) -> bool:
+        """Go on in a task; whether the connection may take another request. Raises only CancelledError."""
+
+    def abandon(self) -> None:
+        """The client is gone before a task ran. Idempotent."""
 
 
 class ConnectionHost(Protocol):
@@ -90,10 +116,10 @@ class ConnectionHost(Protocol):
     def closed(self, connection: ClientConnection) -> None:
         """Unregister."""
 
-    async def serve(
+    def begin(
         self, connection: ClientConnection, message: RawRequestMessage, body: StreamReader
-    ) -> bool:
-        """Answer one request; whether the connection may take another. Raises nothing but CancelledError."""
+    ) -> bool | InProgress:
+        """Begin to answer one request; if it is over at once, whether the connection may take another."""
 
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         """Answer octets that are no request; the connection closes afterwards."""
@@ -104,16 +130,23 @@ class ClientConnection(BaseProtocol):
 
     __slots__ = (
         "_body",
+        "_chunked",
+        "_current_body",
         "_deadline_mono",
         "_drained",
         "_head_bytes",
+        "_held",
         "_host",
+        "_in_progress",
+        "_last_octets",
         "_no_more_requests",
+        "_outstanding",
         "_queue",
         "_task",
         "_timer",
         "_unsent_bytes",
         "_unsent_since_mono",
+        "_working",
         "peer",
         "state",
         "tunnel_inbox",
@@ -137,9 +170,16 @@ class ClientConnection(BaseProtocol):
         self.state = State.IDLE
         self.peer = ""
         self._queue: deque[tuple[RawRequestMessage, StreamReader] | ClientError] = deque()
+        self._outstanding = 0  # requests that came and are not answered yet
         self._body: StreamReader | None = None  # of the newest request, while more of it may come
+        self._chunked = False  # the newest request's body is chunked, and its end has not come
+        self._last_octets = b""  # received since its head; as many as tell whether it has trailers
         self._head_bytes = 0
+        self._held = b""  # behind the requests that are as many as may wait
         self._no_more_requests = False
+        self._in_progress: InProgress | None = None
+        self._current_body: StreamReader | None = None  # of the request that is being answered
+        self._working = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_mono = 0.0
@@ -181,8 +221,13 @@ class ClientConnection(BaseProtocol):
             self._body.set_exception(gone)
         if switched and self.tunnel_inbox is not None:
             self.tunnel_inbox.feed_eof()
-        elif self._task is not None:
-            self._task.cancel()
+            if self._task is not None:  # what came last may still be passed on, but not for ever
+                self._loop.call_later(LINGER_S, self._task.cancel)
+        else:
+            if self._task is not None:
+                self._task.cancel()
+            if self._in_progress is not None:  # parked, or its task never began
+                self._in_progress.abandon()
         if self._drained is not None and not self._drained.done():
             self._drained.set_exception(gone)
         self._queue.clear()
@@ -193,6 +238,28 @@ class ClientConnection(BaseProtocol):
             self.tunnel_inbox.feed_eof()
 
     def data_received(self, data: bytes) -> None:
+        """Give the parser one head at a time: it forgets what came whole in front of an error."""
+        data, self._held = self._held + data, b""
+        if self._buffer_paused and not self._no_more_requests:
+            self._held = data
+            return
+        while True:
+            piece, data = self._cut(data)
+            self._receive(piece)
+            if not data:
+                return
+            if self._buffer_paused:
+                self._held = data
+                return
+
+    def _cut(self, data: bytes) -> tuple[bytes, bytes]:
+        """What ends with the next head, and the rest; all of it where it is a body's, or nothing parsed."""
+        if self._no_more_requests or not (self._body is None or self._body.is_eof()):
+            return data, b""
+        end = data.find(b"\r\n\r\n") + 4
+        return (data[:end], data[end:]) if 4 <= end < len(data) else (data, b"")
+
+    def _receive(self, data: bytes) -> None:
         if self.state in (State.LINGER, State.CLOSED):
             return
         between_requests = self._body is None or self._body.is_eof()
@@ -206,15 +273,19 @@ class ClientConnection(BaseProtocol):
         except HttpProcessingError as error:
             self._parse_failed(_client_error(error, data))
             return
+        except Exception as error:  # not foreseen by the parser's authors, nor to be trusted further
+            logger.warning("parser_broken error=%r", error)
+            self._parse_failed(ClientError("the octets received cannot be read as HTTP"))
+            return
+        self._look_for_trailers(data, followed=bool(messages))
         if messages:
             self._head_bytes = 0
             self._take(messages)
-            if upgraded and self.tunnel_inbox is not None and tail:
-                self.tunnel_inbox.feed(tail)
+            self._look_for_trailers(data, followed=False)
         elif between_requests and data:
             self._head_goes_on(len(data))
-        elif upgraded and tail and self.tunnel_inbox is not None:
-            self.tunnel_inbox.feed(tail)  # a body before the switch ended in this segment
+        if upgraded and tail and self.tunnel_inbox is not None:
+            self.tunnel_inbox.feed(tail)  # the end of a body and what is behind it came as one
         self._pause_for_pipelining()
 
     # requests
@@ -224,11 +295,28 @@ class ClientConnection(BaseProtocol):
             if self._no_more_requests:
                 break
             self._queue.append((message, body))
+            self._outstanding += 1
             self._body = body
+            self._chunked = bool(message.chunked)
             if message.upgrade:
                 self._no_more_requests = True
                 self.tunnel_inbox = TunnelInbox(self)
-        self._work()
+            elif self._chunked and message is not messages[-1][0]:
+                self._no_more_requests = True  # the next one was parsed with this one's trailers, if any
+        self._loop.call_soon(self._work)
+
+    def _look_for_trailers(self, data: bytes, *, followed: bool) -> None:
+        """At the end of a chunked body see that it had none; the module's head says why."""
+        if not self._chunked:
+            return
+        self._last_octets = (self._last_octets + data)[-len(_END_WITHOUT_TRAILERS) :]
+        if self._body is None or not self._body.is_eof():
+            return
+        # A full parser may hold octets behind the end that only look like it.
+        full = self._outstanding >= self._host.limits.max_pipelined
+        if followed or full or self._last_octets != _END_WITHOUT_TRAILERS:
+            self._no_more_requests = True
+        self._chunked, self._last_octets = False, b""
 
     def _head_goes_on(self, octets: int) -> None:
         if self.state is State.IDLE:
@@ -246,33 +334,93 @@ class ClientConnection(BaseProtocol):
         self._queue.append(error)
         self._work()
 
-    def _work(self) -> None:
-        if self._task is None and self._queue:
-            self.state = State.BUSY
-            self._task = spawn(self._work_off(), name="client connection")
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None or self._in_progress is not None
 
-    async def _work_off(self) -> None:
-        """Answer what is queued, in order; then rest, linger or close."""
+    def _work(self) -> None:
+        """Answer what is queued, in order, until an exchange has to wait; then rest, linger or close."""
+        if self._working or self._busy:
+            return
+        self._working = True
         try:
-            while self._queue:
-                item = self._queue.popleft()
-                if isinstance(item, ClientError):
-                    self._host.refuse(self, item)
-                    self._linger()
+            turns = TURNS
+            while self._queue and not self._busy:
+                if self._paused:
+                    self._task = spawn(self._drain_and_work(), name="client connection")
+                elif not turns:
+                    self._loop.call_soon(self._work)  # others want to be served, too
                     return
-                if self._parser is not None:
-                    self._parser.message_consumed()
-                message, body = item
-                again = await self._host.serve(self, message, body)
-                if self.state in (State.CLOSED, State.TUNNEL):
-                    return
-                if not again or not body.is_eof() or (self._no_more_requests and not self._queue):
-                    self._linger()
-                    return
-                self._resume_after_pipelining()
-            self._rest()
+                else:
+                    turns -= 1
+                    self._begin(self._queue.popleft())
+            if self.state is State.BUSY and not self._busy:
+                self._rest()
+        finally:
+            self._working = False
+
+    def _begin(self, item: tuple[RawRequestMessage, StreamReader] | ClientError) -> None:
+        self.state = State.BUSY
+        if isinstance(item, ClientError):
+            self._host.refuse(self, item)
+            self._linger()
+            return
+        message, self._current_body = item
+        progress = self._host.begin(self, message, self._current_body)
+        if isinstance(progress, bool):
+            self._over(again=progress)
+            return
+        self._in_progress = progress
+        if not progress.parked:
+            self.run(progress)
+
+    def run(self, exchange: InProgress) -> None:
+        """Let the exchange go on in a task."""
+        if self.state is not State.CLOSED:
+            self._task = spawn(self._run(exchange), name="client connection")
+
+    async def _run(self, exchange: InProgress) -> None:
+        self._in_progress = None  # from here on it ends by itself, also when it is cancelled
+        try:
+            again = await exchange.go_on()
+        except Exception:
+            self.reset()  # a defect of ours: nobody would look after this connection any more
+            raise
         finally:
             self._task = None
+        self._over(again=again)
+        self._work()
+
+    def exchange_over(self, *, again: bool) -> None:
+        """A parked exchange is over."""
+        self._in_progress = None
+        self._over(again=again)
+        self._work()
+
+    def _over(self, *, again: bool) -> None:
+        self._outstanding -= 1
+        if self._parser is not None and self._current_body is not None and self._current_body.is_eof():
+            self._parser.message_consumed()  # it counts whole messages only, this one by now
+        if self.state in (State.CLOSED, State.TUNNEL):
+            return
+        assert self._current_body is not None, "an exchange has a body, if only an empty one"
+        if not again or not self._current_body.is_eof() or (self._no_more_requests and not self._queue):
+            self._queue.clear()
+            self._linger()
+            return
+        self._resume_after_pipelining()
+        if not self._queue:
+            self._rest()
+
+    async def _drain_and_work(self) -> None:
+        """The client has not taken the answers it has: wait for that before it gets more."""
+        try:
+            await self.drain()
+        except ClientGone:
+            return
+        finally:
+            self._task = None
+        self._work()
 
     def _rest(self) -> None:
         if self._host.draining:
@@ -282,14 +430,20 @@ class ClientConnection(BaseProtocol):
         limits = self._host.limits
         self._set_deadline(limits.head_timeout_s if self._head_bytes else limits.idle_timeout_s)
 
+    # The parser keeps to itself what follows `max_pipelined` whole requests that it was not told to be
+    # consumed. Here are counted those that are not answered, which are as many or more: so whenever the
+    # parser keeps something back, reading is paused, and what is kept is asked for when it goes on.
+
     def _pause_for_pipelining(self) -> None:
-        if len(self._queue) >= self._host.limits.max_pipelined and not self._buffer_paused:
+        body_came = self._body is None or self._body.is_eof()
+        if body_came and self._outstanding >= self._host.limits.max_pipelined and not self._buffer_paused:
             self._pause_reading_for_buffer()
 
     def _resume_after_pipelining(self) -> None:
-        if self._buffer_paused and len(self._queue) <= self._host.limits.max_pipelined // 2:
-            self.data_received(b"")  # the parser kept what it had not room for
-            if len(self._queue) < self._host.limits.max_pipelined:
+        if self._buffer_paused and self._outstanding <= self._host.limits.max_pipelined // 2:
+            self._buffer_paused = False
+            self.data_received(b"")
+            if not self._buffer_paused:
                 self._resume_reading_for_buffer()
 
     # time limits
@@ -321,6 +475,8 @@ class ClientConnection(BaseProtocol):
                 self._set_deadline(limits.write_timeout_s)
             case State.IDLE | State.LINGER:
                 self.close()
+            case State.TUNNEL if self.transport.is_closing() and self._unsent(now_mono):
+                self._set_deadline(limits.write_timeout_s)  # its end waits for a client that does not read
             case State.BUSY | State.TUNNEL | State.CLOSED:
                 self._set_deadline(limits.idle_timeout_s)
 
@@ -388,7 +544,7 @@ class ClientConnection(BaseProtocol):
 
     def _linger(self) -> None:
         """Nothing more is answered: tell the client, and let it read what was sent before we close."""
-        if self.transport is None or self.state is State.CLOSED:
+        if self.transport is None or self.state is State.CLOSED or self.transport.is_closing():
             return
         self.state = State.LINGER
         if self._buffer_paused:
@@ -397,10 +553,11 @@ class ClientConnection(BaseProtocol):
             self._reading_paused = False
             self._resume_transport_reading()
         body_came = self._body is None or self._body.is_eof()
-        if (body_came and not self._no_more_requests) or not self.transport.can_write_eof():
+        if body_came and not self._no_more_requests:
             self.transport.close()
             return
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # over TLS only time, or the client, ends the connection
         self._set_deadline(LINGER_S)
 
     def close(self) -> None:
@@ -415,6 +572,8 @@ class ClientConnection(BaseProtocol):
         sock = self.transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if self.state is State.TUNNEL:
+            self.state = State.CLOSED  # so that its task ends at once
         self.transport.abort()
 
     def drain_for_shutdown(self) -> None:
@@ -477,10 +636,12 @@ def _client_error(error: HttpProcessingError, data: bytes) -> ClientError:
             if isinstance(error.args[0], bytearray):
                 return TargetTooLong("the request target is too long")
             return HeadTooLarge("a header field is too long")
-        case BadHttpMethod() if _TOKEN.match(data):
+        case BadHttpMethod() if (token := _TOKEN.match(data)) and token[0][:-1].decode() not in KNOWN_METHODS:
             return UnknownMethod("this method is not known here")
         case BadHttpMethod():
             return ClientError("the octets received are not an HTTP request")
+        case BadStatusLine() if "Invalid method" in error.message:  # known, of RTSP
+            return UnknownMethod("this method is not known here")
         case BadStatusLine() if "version" in error.message:
             return VersionNotSupported("only HTTP/1.0 and HTTP/1.1 are spoken here")
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from proxy.coalesce.answer import Answer, Outcome
-from proxy.coalesce.body import BodyReader
+from proxy.coalesce.body import BodyReader, SharedBody
 from proxy.config.settings import CacheSettings, RouteSettings
 from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
@@ -51,36 +51,61 @@ class Delivery:
     ) -> None:
         """Write the answer. Raises: ClientGone, and what the body failed with after the head was sent."""
         writer = exchange.writer
+        if self.at_once(exchange, request, answer, route=route, key=key, now=now):
+            await writer.drained()
+            return
+        body = answer.body
+        lines = self._memoised(answer, route) + self._own_lines(answer, key)
+        span = _span(request, answer)
+        if isinstance(span, Partial):
+            lines += _content_range(span, body)
+            writer.start(206, lines, length=span.last - span.first + 1)
+            await _copy(writer, answer.reader(span.first, span.last))
+        else:
+            head, until_close = answer.head, body.ends_with_connection
+            length = None if until_close else body.length
+            writer.start(head.status, lines, reason=head.reason, length=length, until_close=until_close)
+            await _copy(writer, answer.reader())
+
+    def at_once(
+        self,
+        exchange: Exchange,
+        request: RequestHead,
+        answer: Answer,
+        *,
+        route: RouteSettings,
+        key: CacheKey,
+        now: float,
+    ) -> bool:
+        """Write the answer if nothing of it has to be waited for; False, and nothing is written, if not.
+
+        Raises: ClientGone.
+        """
+        writer = exchange.writer
         head, body = answer.head, answer.body
         extra = self._own_lines(answer, key)
         if head.status == 200 and not_modified(request, head, now=now):
-            lines = self._lines(not_modified_head(head), answer, route)
-            await writer.whole(304, lines + extra, (), length=0)
-            return
-        length = body.length
-        span: RangeAnswer = Full()
-        if length is not None and b"range" in request.fields:
-            span = single_range(request, head, length=length)
+            writer.whole(304, self._lines(not_modified_head(head), answer, route) + extra, (), length=0)
+            return True
+        if body.ends_with_connection:
+            return False
+        span = _span(request, answer)
         match span:
             case Unsatisfiable():
-                lines = render_fields([(b"Content-Range", unsatisfied_range(length or 0))])
-                await writer.whole(416, lines + extra, (), length=0)
+                lines = render_fields([(b"Content-Range", unsatisfied_range(body.length or 0))])
+                writer.whole(416, lines + extra, (), length=0)
             case Partial(first, last):
-                lines = self._memoised(answer, route)
-                lines += render_fields([(b"Content-Range", content_range(first, last, length))])
-                writer.start(206, lines + extra, length=last - first + 1)
-                await _copy(writer, answer.reader(first, last))
+                if not body.whole or last - first >= WHOLE_BELOW_BYTES:
+                    return False
+                lines = self._memoised(answer, route) + extra + _content_range(span, body)
+                pieces = _pieces(answer.reader(first, last))
+                writer.whole(206, lines, pieces, length=last - first + 1)
             case Full():
+                if not body.whole or body.received_bytes > WHOLE_BELOW_BYTES:
+                    return False
                 lines = self._memoised(answer, route) + extra
-                if body.whole and body.received_bytes <= WHOLE_BELOW_BYTES:
-                    pieces, size = body.pieces, body.received_bytes
-                    await writer.whole(head.status, lines, pieces, reason=head.reason, length=size)
-                else:
-                    until_close = body.ends_with_connection
-                    writer.start(
-                        head.status, lines, reason=head.reason, length=length, until_close=until_close
-                    )
-                    await _copy(writer, answer.reader())
+                writer.whole(head.status, lines, body.pieces, reason=head.reason, length=body.received_bytes)
+        return True
 
     def _memoised(self, answer: Answer, route: RouteSettings) -> bytes:
         lines = answer.memo.lines
@@ -129,6 +154,25 @@ class Delivery:
             ttl=ttl,
             key=key if self._show_key else None,
         )
+
+
+def _span(request: RequestHead, answer: Answer) -> RangeAnswer:
+    length = answer.body.length
+    if length is None or answer.body.ends_with_connection or b"range" not in request.fields:
+        return Full()
+    return single_range(request, answer.head, length=length)
+
+
+def _content_range(span: Partial, body: SharedBody) -> bytes:
+    return render_fields([(b"Content-Range", content_range(span.first, span.last, body.length))])
+
+
+def _pieces(reader: BodyReader) -> list[bytes]:
+    """What the reader has still to read, of a whole body."""
+    pieces = []
+    while piece := reader.read_nowait():
+        pieces.append(piece)
+    return pieces
 
 
 async def _copy(writer: ResponseWriter, reader: BodyReader) -> None:

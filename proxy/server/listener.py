@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,13 +18,17 @@ from proxy.config.settings import LimitsSettings, ListenSettings
 from proxy.errors import ClientError
 from proxy.server.binding import Binding, bind
 from proxy.server.certificate import Certificate
-from proxy.server.client_connection import LINGER_S, ClientConnection, State
+from proxy.server.client_connection import LINGER_S, ClientConnection, InProgress, State
 
 logger = logging.getLogger(__name__)
 
+_ACCEPTED_AT_ONCE = 64
+"""What asyncio accepts in one turn of the loop is its `backlog`; with ours it would take thousands of
+connections before the first of them is looked at, and log as many lines when it is out of files."""
+
 _ADVICE = "Choose another address under `listen`, or with --listen"
 
-Serve = Callable[["Listener", ClientConnection, RawRequestMessage, StreamReader], Awaitable[bool]]
+Begin = Callable[["Listener", ClientConnection, RawRequestMessage, StreamReader], bool | InProgress]
 Refuse = Callable[["Listener", ClientConnection, ClientError], None]
 
 
@@ -35,6 +40,7 @@ class Crowd:
     connections: int = 0
     accepted: int = 0
     turned_away: int = 0
+    _told_mono: float = -math.inf
 
     def __post_init__(self) -> None:
         self._of_client: Counter[str] = Counter()
@@ -55,6 +61,14 @@ class Crowd:
             self._of_client[client] += 1
         return True
 
+    def tell_turned_away(self, client: str, *, now_mono: float) -> None:
+        """Log it, once a second: a flood of connections must not become a flood of lines."""
+        if now_mono - self._told_mono >= 1.0:
+            self._told_mono = now_mono
+            logger.warning(
+                "connections_turned_away reason=too-many last_client=%s in_all=%d", client, self.turned_away
+            )
+
     def leave(self, client: str) -> None:
         """One that was admitted is gone."""
         self.connections -= 1
@@ -67,13 +81,13 @@ class Crowd:
 class Listener:
     """Accepts connections; `proxy.server.client_connection.ConnectionHost` to each of them."""
 
-    def __init__(self, settings: ListenSettings, *, crowd: Crowd, serve: Serve, refuse: Refuse) -> None:
+    def __init__(self, settings: ListenSettings, *, crowd: Crowd, begin: Begin, refuse: Refuse) -> None:
         self.settings = settings
         self.limits = crowd.limits
         self.draining = False
         self.scheme = "https" if settings.tls is not None else "http"
         self._crowd = crowd
-        self._serve = serve
+        self._begin = begin
         self._refuse = refuse
         self._connections: set[ClientConnection] = set()
         self._serving = 0
@@ -121,14 +135,16 @@ class Listener:
             # The default lets a client that does not answer our close hold up a drain for 30 s.
             shutdown_s = LINGER_S
         create = loop.create_unix_server if binding.is_file else loop.create_server
-        return await create(
+        server = await create(
             lambda: ClientConnection(self, loop),
             sock=binding.sock,
-            backlog=self.settings.backlog,
+            backlog=_ACCEPTED_AT_ONCE,
             ssl=context,
             ssl_handshake_timeout=handshake_s,
             ssl_shutdown_timeout=shutdown_s,
         )
+        binding.sock.listen(self.settings.backlog)
+        return server
 
     @property
     def address(self) -> str:
@@ -175,7 +191,7 @@ class Listener:
 
     def opened(self, connection: ClientConnection) -> bool:
         if not self._crowd.admit(connection.peer):
-            logger.warning("connection_refused reason=too-many client=%s", connection.peer)
+            self._crowd.tell_turned_away(connection.peer, now_mono=asyncio.get_running_loop().time())
             return False
         self._connections.add(connection)
         return True
@@ -192,15 +208,16 @@ class Listener:
         if not self._connections and not self._serving:
             self._all_gone.set_result(None)
 
-    async def serve(
+    def begin(
         self, connection: ClientConnection, message: RawRequestMessage, body: StreamReader
-    ) -> bool:
+    ) -> bool | InProgress:
         self._serving += 1  # an exchange outlives a connection that was cut, until it has been counted
-        try:
-            return await self._serve(self, connection, message, body)
-        finally:
-            self._serving -= 1
-            self._tell_if_gone()
+        return self._begin(self, connection, message, body)
+
+    def exchange_over(self) -> None:
+        """One that began is over and counted."""
+        self._serving -= 1
+        self._tell_if_gone()
 
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         self._refuse(self, connection, error)

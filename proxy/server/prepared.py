@@ -52,6 +52,7 @@ class Prepared:
     directives: RequestDirectives
     refusal: JoinRefusal | None
     key: CacheKey | None
+    bodyless: bool
     asked: str = ""
     """What the access log says was asked, once it has been said."""
 
@@ -135,4 +136,5 @@ class PreparedHeads:
             directives=RequestDirectives.parse(request.fields),
             refusal=refusal,
             key=cache_key(found.name, request, route=route) if shareable else None,
+            bodyless=b"content-length" not in request.fields and b"transfer-encoding" not in request.fields,
         )

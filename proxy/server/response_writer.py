@@ -88,10 +88,10 @@ class ResponseWriter:
         """
         self._connection.write(self._head(status, reason, lines, length, until_close=until_close))
 
-    async def whole(
+    def whole(
         self, status: int, lines: bytes, pieces: Sequence[bytes], *, reason: bytes = b"", length: int
     ) -> None:
-        """Send head and body at once. Raises: ClientGone."""
+        """Send head and body at once, without waiting. Raises: ClientGone."""
         head = self._head(status, reason, lines, length)
         if self._head_only or not length:
             self._connection.write(head)
@@ -101,6 +101,9 @@ class ResponseWriter:
         else:
             self._connection.write_pieces((head, *pieces))
             self.sent_bytes += length
+
+    async def drained(self) -> None:
+        """Wait until the client took enough of what was sent. Raises: ClientGone."""
         await self._connection.drain()
 
     def write_nowait(self, piece: bytes) -> None:

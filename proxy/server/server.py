@@ -62,7 +62,7 @@ class Server:
         ledger = Ledger(self._access_log)
         self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=ledger)
         self._listeners = [
-            Listener(settings, crowd=self._crowd, serve=self.proxy.serve, refuse=self.proxy.refuse)
+            Listener(settings, crowd=self._crowd, begin=self.proxy.begin, refuse=self.proxy.refuse)
             for settings in config.listen
         ]
         self._admin = AdminListener(config.admin, server=self) if config.admin.enabled else None

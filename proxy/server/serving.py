@@ -1,0 +1,535 @@
+"""One exchange in progress: from a request's head to its one outcome, with a task only where one is needed.
+
+Theory of operation. Most exchanges need no task: a hit is answered while its head is read, and a waiter
+has nothing to do until its flight's head is there. So an exchange begins without one (`begin`), and ends
+in one of three ways:
+
+    at once     a hit, or an error: answered before `begin` returns
+    parked      with a seat in a flight, which calls `_settled`; if the whole body is there by then, the
+                answer is written in that call, else a task goes on from the seat's outcome
+    in a task   everything else: passing through, bodies that are still arriving, upgrades (`go_on`)
+
+A parked exchange is a few small objects; a task, its coroutines and their frames are as much again, in
+memory and in time. What is decided is the same: both ways ask the coalescer and the delivery. Leaders are
+parked, too: were a leader's flight started by its task, all that came in the same round of the loop would
+find no flight to join and need tasks of their own.
+
+Whatever happens, the exchange is recorded exactly once (`_end`), and its seat is given up. That holds for
+a task that is cancelled before its first step, too: until then the connection calls `abandon`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from aiohttp import StreamReader
+from aiohttp.http_parser import RawRequestMessage
+
+from proxy.cache.cache import ResponseCache
+from proxy.cache.entry import Entry
+from proxy.clock import Clock
+from proxy.coalesce.answer import Answer, Outcome, PassThrough
+from proxy.coalesce.coalescer import Ask, Coalescer, Joined, Wait
+from proxy.config.settings import Config, CookieRule, RouteSettings
+from proxy.errors import (
+    ClientError,
+    ClientGone,
+    ExpectationFailed,
+    OriginError,
+    OriginOverloaded,
+    OriginUnreachable,
+    ProxyError,
+    UnknownMethod,
+)
+from proxy.http.fields import Pair
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.http.rendering import render_fields
+from proxy.origin.port import ForwardRequest, Origin
+from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
+from proxy.policy.conditional import revalidation_fields
+from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
+from proxy.policy.keys import cache_key
+from proxy.policy.request_checks import KNOWN_METHODS
+from proxy.policy.rewriting import forward_target
+from proxy.policy.sharing import JoinRefusal, may_join
+from proxy.policy.upgrades import passed_upgrade
+from proxy.server.client_connection import ClientConnection
+from proxy.server.delivery import Delivery
+from proxy.server.exchange import Exchange
+from proxy.server.ledger import Ledger
+from proxy.server.own_answers import own_answer
+from proxy.server.passing import Passing
+from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
+from proxy.server.request_body import ClientBody
+from proxy.server.response_writer import ResponseWriter
+
+logger = logging.getLogger(__name__)
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+REPEATABLE_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
+"""Idempotent (RFC 9110 §9.2.2); the origin port repeats only those without a body."""
+
+DISCARD_BYTES = 64 * 1024
+"""Of a request body that nobody wanted, this much is read to save the connection; above it we close."""
+
+_RETRY_AFTER_S = 2
+"""Of an error before a route was found."""
+
+_CONDITIONS = frozenset(
+    {b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every exchange under one configuration uses."""
+
+    config: Config
+    clock: Clock
+    origins: Mapping[str, Origin]
+    heads: PreparedHeads
+    cache: ResponseCache
+    coalescer: Coalescer
+    delivery: Delivery
+    passing: Passing
+    ledger: Ledger
+
+
+class Hall(Protocol):
+    """What an exchange needs of the listener that its client came in by."""
+
+    scheme: str
+    draining: bool
+
+    def trusts(self, client: str) -> bool:
+        """Whether this peer is one of the trusted proxies."""
+
+    def exchange_over(self) -> None:
+        """One that began is over."""
+
+
+class Serving:
+    """One exchange in progress; see the module's head."""
+
+    __slots__ = (
+        "_answer",
+        "_ask",
+        "_body",
+        "_connection",
+        "_hall",
+        "_joined",
+        "_message",
+        "_over",
+        "_services",
+        "_wait",
+        "exchange",
+        "parked",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        hall: Hall,
+        connection: ClientConnection,
+        message: RawRequestMessage,
+        body: StreamReader,
+    ) -> None:
+        clock = services.clock
+        keep_alive = not message.should_close and not message.upgrade and not hall.draining
+        self.exchange = Exchange(
+            writer=ResponseWriter(connection, keep_alive=keep_alive),
+            client=connection.peer,
+            trusted=hall.trusts(connection.peer),
+            started_at=clock.now(),
+            started_mono=clock.mono(),
+        )
+        self.parked = False
+        self._services = services
+        self._hall = hall
+        self._connection = connection
+        self._message = message
+        self._body = body
+        self._over = False
+        self._ask: Ask | None = None
+        self._wait: Wait | None = None
+        self._joined: Joined | None = None
+        self._answer: Answer | None = None
+
+    def __repr__(self) -> str:
+        state = "over" if self._over else "parked" if self.parked else "in progress"
+        return f"<Serving {state} {self.exchange.request!r}>"
+
+    # the three ways
+
+    def begin(self) -> bool | Serving:
+        """If it is over at once, whether the connection may take another request; else itself."""
+        try:
+            prepared = self._prepare()
+            if prepared.key is not None and prepared.bodyless:
+                return self._begin_shared(prepared)
+        except ProxyError as error:
+            self._failed(error)
+        except Exception as error:
+            self._broken(error)
+        else:
+            return self
+        return self._end()
+
+    async def go_on(self) -> bool:
+        """Go on in a task; whether the connection may take another request."""
+        try:
+            await self._go_on()
+        except ProxyError as error:
+            self._failed(error)
+        except asyncio.CancelledError:
+            self.exchange.client_gone()
+            raise
+        except Exception as error:
+            self._broken(error)
+        finally:
+            self._end()
+        if self.exchange.writer.keep_alive and not self._body.is_eof():
+            await _discard(self._body)
+        return self.exchange.writer.keep_alive
+
+    def abandon(self) -> None:
+        """The client is gone, and no task runs. Idempotent."""
+        if not self._over:
+            if self._joined is not None:
+                self._joined.seat.leave()
+            self.exchange.client_gone()
+            self._end()
+
+    def _begin_shared(self, prepared: Prepared) -> bool | Serving:
+        coalescer = self._services.coalescer
+        self._ask = ask = self._ask_for(prepared)
+        self._wait = wait = coalescer.wait_for(ask)
+        step = coalescer.try_now(ask, wait)
+        if isinstance(step, Answer):
+            self._answer = step
+            if self._deliver_at_once(prepared, step):
+                return self._end()
+        elif step is not None:
+            self._joined = step
+            self.parked = True
+            if step.seat.settled:  # it joined an answer that is arriving
+                asyncio.get_running_loop().call_soon(self._settled)
+            else:
+                step.seat.on_settled = self._settled
+        return self
+
+    def _settled(self) -> None:
+        """The seat has its outcome: write the answer if it is all there, else go on in a task."""
+        if self._over:
+            return
+        prepared, joined = self.exchange.prepared, self._joined
+        assert prepared is not None, "an exchange that was parked has a route"
+        assert joined is not None, "and a seat"
+        try:
+            answer = self._settled_answer(joined)
+            if answer is None or not self._deliver_at_once(prepared, answer):
+                self._connection.run(self)
+                return
+        except ProxyError as error:
+            self._failed(error)
+        except Exception as error:
+            self._broken(error)
+        joined.seat.leave()
+        self._connection.exchange_over(again=self._end())
+
+    def _settled_answer(self, joined: Joined) -> Answer | None:
+        assert self._ask is not None, "a seat was asked for"
+        assert self._wait is not None, "since some time"
+        return self._services.coalescer.settled_answer(self._ask, joined, self._wait)
+
+    def _deliver_at_once(self, prepared: Prepared, answer: Answer) -> bool:
+        self._note(answer)
+        services = self._services
+        key = prepared.key
+        assert key is not None, "what is shared has a key"
+        return services.delivery.at_once(
+            self.exchange,
+            prepared.request,
+            answer,
+            route=prepared.route.settings,
+            key=key,
+            now=services.clock.now(),
+        )
+
+    async def _go_on(self) -> None:
+        prepared = self.exchange.prepared
+        assert prepared is not None, "an exchange without a route is over"
+        if self._ask is not None:
+            await self._share(prepared, self._ask)
+            return
+        request, route = prepared.request, prepared.route.settings
+        self.exchange.body = self._body_of(request, route)
+        refusal = prepared.refusal
+        if self.exchange.body is not None and self.exchange.body.length != 0:
+            refusal = may_join(request, route=route, has_body=True)
+        if refusal is None or refusal is JoinRefusal.AUTHORIZATION:
+            await self._share(prepared, self._ask_for(prepared))
+        else:
+            reason = ForwardReason.METHOD if refusal is JoinRefusal.METHOD else ForwardReason.BYPASS
+            await self._pass(prepared, reason, Outcome.PASSED)
+
+    # beginnings
+
+    def _prepare(self) -> Prepared:
+        exchange = self.exchange
+        prepared = self._services.heads.prepare(
+            self._message, scheme=self._hall.scheme, trusted=exchange.trusted
+        )
+        exchange.request = prepared.request
+        exchange.writer.meant_for(prepared.request)
+        if isinstance(prepared, Unanswerable):
+            raise prepared.error
+        exchange.prepared = prepared
+        exchange.route = prepared.route.name
+        return prepared
+
+    def _body_of(self, request: RequestHead, route: RouteSettings) -> ClientBody | None:
+        stream, exchange = self._body, self.exchange
+        declared = request.fields.get(b"content-length")
+        if declared is None and not self._message.chunked:
+            return None
+        expectation = request.fields.get(b"expect")
+        if expectation is not None and request.minor_version >= 1:
+            if expectation.lower() != b"100-continue":
+                raise ExpectationFailed(f"the expectation {expectation[:40]!r} is not known here")
+            exchange.waits_for_continue = stream.total_bytes == 0 and not stream.is_eof()
+        return ClientBody(
+            stream,
+            length=None if declared is None else int(declared),
+            max_bytes=route.max_request_body_bytes,
+            timeout_s=self._services.config.limits.body_timeout_s,
+            on_first_read=exchange.continue_now,
+        )
+
+    def _ask_for(self, prepared: Prepared) -> Ask:
+        assert prepared.key is not None, "what may be shared has a key"
+        route = prepared.route.settings
+        return Ask(
+            key=prepared.key,
+            request=prepared.seen,
+            directives=prepared.directives,
+            route=route,
+            origin=self._services.origins[route.origin],
+            forward=self._forward_for_sharing,
+            with_authorization=prepared.refusal is JoinRefusal.AUTHORIZATION,
+            on_informational=self._informed,
+        )
+
+    def _informed(self, head: ResponseHead) -> None:
+        prepared = self.exchange.prepared
+        assert prepared is not None, "an origin was asked"
+        self._services.passing.informational(self.exchange, head, route=prepared.route.settings)
+
+    # shared answers
+
+    async def _share(self, prepared: Prepared, ask: Ask) -> None:
+        answer: Answer | PassThrough | None = self._answer
+        if answer is None:
+            joined, self._joined = self._joined, None
+            wait = self._wait or self._services.coalescer.wait_for(ask)
+            answer = await self._services.coalescer.answer(ask, wait, joined=joined)
+        if isinstance(answer, PassThrough):
+            await self._pass(prepared, answer.forward, answer.outcome)
+            return
+        try:
+            self._note(answer)
+            await self._services.delivery.deliver(
+                self.exchange,
+                prepared.request,
+                answer,
+                route=prepared.route.settings,
+                key=ask.key,
+                now=self._services.clock.now(),
+            )
+        finally:
+            answer.close()
+
+    def _note(self, answer: Answer) -> None:
+        exchange = self.exchange
+        exchange.outcome = answer.outcome
+        exchange.role = answer.role
+        exchange.wait_s = answer.wait_s
+        exchange.origin_s = answer.origin_s
+        exchange.shareable = answer.age_s is not None
+
+    # passing through
+
+    async def _pass(self, prepared: Prepared, reason: ForwardReason, outcome: Outcome) -> None:
+        request, route = prepared.request, prepared.route.settings
+        if ends_here(request):
+            self._answer_as_recipient(request)
+            return
+        exchange = self.exchange
+        exchange.outcome = outcome
+        forward = self._forward_request(
+            request,
+            route,
+            leader_of_flight=False,
+            body=exchange.body,
+            upgrade=passed_upgrade(request, route=route),
+            expect_continue=exchange.waits_for_continue,
+        )
+        try:
+            await self._services.passing.pass_through(
+                exchange,
+                request,
+                forward,
+                connection=self._connection,
+                origin=self._services.origins[route.origin],
+                route=route,
+                reason=reason,
+                now=self._services.clock.now(),
+                on_head=lambda status: self._invalidate(prepared, status),
+            )
+        except (OriginUnreachable, OriginOverloaded):
+            raise  # nothing was sent
+        except BaseException:
+            if (
+                not exchange.origin_s
+            ):  # no head: nobody knows what became of it, its client's leaving included
+                self._invalidate(prepared, None)
+            raise
+
+    def _answer_as_recipient(self, request: RequestHead) -> None:
+        """Max-Forwards is 0: OPTIONS is about us; of a TRACE we echo nothing, it may hold credentials."""
+        if request.method == "TRACE":
+            raise UnknownMethod("this proxy does not echo requests")
+        allow = (b"Allow", ", ".join(sorted(KNOWN_METHODS)).encode())
+        self.exchange.writer.start(200, render_fields([allow]), length=0)
+
+    def _invalidate(self, prepared: Prepared, status: int | None) -> None:
+        """An unsafe method that did not fail changed what the target answers (RFC 9111 §4.4).
+
+        `status` None: it was sent, and may have been applied.
+        """
+        request, route = prepared.request, prepared.route
+        if request.method in SAFE_METHODS or not route.settings.cache.enabled:
+            return
+        if status is not None and not 200 <= status < 400:
+            return
+        of_nobody = replace(request, fields=request.fields.without((b"cookie",)))
+        key = cache_key(route.name, of_nobody, route=route.settings)
+        if route.settings.cookies is CookieRule.KEY:  # then each user's key begins with it
+            self._services.cache.purge_where(lambda found, _tags: found.startswith(key))
+        else:
+            self._services.cache.purge(key)
+
+    # the forward request
+
+    def _forward_for_sharing(self, *, stored: Entry | None, alone: bool) -> ForwardRequest:
+        prepared = self.exchange.prepared
+        assert prepared is not None, "what may be shared has a route"
+        request = prepared.request
+        conditions = () if stored is None else revalidation_fields(stored.head)
+        if alone and stored is None:
+            conditions = tuple(pair for pair in request.fields if pair[0].lower() in _CONDITIONS)
+        return self._forward_request(
+            request, prepared.route.settings, leader_of_flight=True, conditions=conditions
+        )
+
+    def _forward_request(
+        self,
+        request: RequestHead,
+        route: RouteSettings,
+        *,
+        leader_of_flight: bool,
+        conditions: tuple[Pair, ...] = (),
+        body: ClientBody | None = None,
+        upgrade: bytes | None = None,
+        expect_continue: bool = False,
+    ) -> ForwardRequest:
+        exchange = self.exchange
+        fields = forward_fields(
+            request,
+            route=route,
+            client=ClientAddress(exchange.client or None, request.scheme, exchange.trusted),
+            via_name=self._services.config.cache.cache_name,
+            leader_of_flight=leader_of_flight,
+            revalidate=conditions,
+        )
+        return ForwardRequest(
+            method=request.method,
+            target=forward_target(request, route=route),
+            fields=fields,
+            body=body,
+            upgrade=upgrade,
+            expect_continue=expect_continue,
+            may_repeat=request.method in REPEATABLE_METHODS,
+        )
+
+    # ends
+
+    def _end(self) -> bool:
+        """Record the exchange, once; whether the connection may take another request."""
+        if not self._over:
+            self._over = True
+            self._services.ledger.record(self.exchange, now_mono=self._services.clock.mono())
+            self._hall.exchange_over()
+        return self.exchange.writer.keep_alive
+
+    def _broken(self, error: Exception) -> None:
+        logger.exception("exchange_broken target=%r", self._message.path, exc_info=error)
+        self._failed(ProxyError(repr(error)))
+
+    def _failed(self, error: ProxyError) -> None:
+        """The exchange ends with an error: as an answer if nothing was sent yet, else as a cut."""
+        exchange = self.exchange
+        exchange.reason = str(error)
+        if isinstance(error, OriginError):
+            exchange.outcome = Outcome.FAILED
+        writer = exchange.writer
+        if isinstance(error, ClientGone):
+            exchange.client_gone()
+            writer.keep_alive = False
+        elif writer.head_sent:
+            exchange.aborted = True
+            logger.warning("answer_cut status=%d reason=%s", writer.status, error)
+            writer.abort()
+        else:
+            answer_error(exchange, error, self._services.config)
+
+
+def answer_error(exchange: Exchange, error: ProxyError, config: Config) -> None:
+    """Answer with a short text of our own."""
+    exchange.reason = str(error)
+    if exchange.request is None:
+        logger.info("request_refused status=%d client=%s reason=%s", error.status, exchange.client, error)
+    writer = exchange.writer
+    if isinstance(error, ClientError) or (exchange.body is not None and not exchange.body.arrived):
+        writer.keep_alive = False  # what follows in the connection is not to be trusted, or not read
+    extra: tuple[Pair, ...] = ()
+    if config.cache.cache_status:
+        detail = CacheStatus(detail=type(error).__name__)
+        extra = ((b"Cache-Status", format_cache_status(config.cache.cache_name, detail)),)
+    retry_after_s = _RETRY_AFTER_S
+    if exchange.prepared is not None:
+        retry_after_s = exchange.prepared.route.settings.coalesce.retry_after_s
+    lines, text = own_answer(error, retry_after_s=retry_after_s, extra=extra)
+    try:
+        writer.start(error.status, lines, length=len(text))
+        if not writer.sends_no_body:
+            writer.write_nowait(text)
+    except ClientGone:
+        exchange.aborted = True
+
+
+async def _discard(body: StreamReader) -> None:
+    """Read the little that is left of a request body, so that the connection can be used again."""
+    left = DISCARD_BYTES
+    try:
+        async with asyncio.timeout(1.0):
+            while left > 0 and not body.is_eof():
+                left -= len(await body.readany())
+    except (TimeoutError, ProxyError):
+        return
+    except Exception as error:  # aiohttp's parser sets errors of several classes
+        logger.debug("body_discard_failed error=%r", error)
