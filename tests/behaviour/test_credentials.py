@@ -95,6 +95,27 @@ async def test_an_answer_that_is_fresh_by_guess_only_is_not_shared_with_cookies(
     assert world.origin.asked() == 3
 
 
+async def test_who_comes_in_the_middle_of_a_fill_is_judged_like_who_waited(world: World) -> None:
+    asking = world.origin.on("GET /a").by_hand()
+    leader = world.client().send("GET /a")
+    asked = await asking.next()
+    asked.head(
+        200, length=2, date="Fri, 15 Jan 2027 08:00:00 GMT", last_modified="Fri, 15 Jan 2027 07:00:00 GMT"
+    )
+    asked.data(b"A")
+    await leader.head()
+    plain = world.client().send("GET /a")
+    await plain.head()
+    world.origin.on("GET /a", cookie="id=1").reply(200, b"own")
+    await world.client().send("GET /a", cookie="id=1").expect(200, b"own")
+    world.origin.on("GET /a", authorization="me").reply(200, b"mine")
+    await world.client().send("GET /a", authorization="me").expect(200, b"mine")
+    asked.data(b"B")
+    asked.finish()
+    for client in (leader, plain):
+        assert await client.body_octets(2) == b"AB"
+
+
 async def test_a_route_may_strip_cookies(world: World) -> None:
     world.configure(route={"cookies": "strip"})
     world.origin.on("GET /a").reply(
