@@ -58,6 +58,7 @@ class BodyReader:
         assert self.position == self._index == 0, f"{self!r} has begun to read"
         self.position = self._skip = first
         self._end = last + 1
+        self._body._taken()  # the writer may wait for this reader to take what it does not want
 
     def read_nowait(self) -> bytes | None:
         """The next piece if there is one, `b""` at the end, None if it has not come yet.
@@ -78,6 +79,7 @@ class BodyReader:
             self._index += 1
             if self._skip >= len(piece):
                 self._skip -= len(piece)
+                body._taken()
                 continue
             if self._skip:
                 piece, self._skip = piece[self._skip :], 0

@@ -14,6 +14,7 @@ from tests.simulation.schedule import (
     HEAD,
     IMPATIENT,
     NO_CACHE,
+    TAIL,
     Behave,
     Join,
     Schedule,
@@ -63,6 +64,14 @@ FOUND = {
             Join(traits=AUTHORIZATION),
         ),
         FETCHES,
+    ),
+    "a-range-of-a-body-too-large-to-keep": Schedule(
+        (
+            Behave(answers=(Spec(kinds.VARY),)),
+            Join(),
+            Behave(8.0, answers=(Spec(size=60_000),)),
+            Join(traits=TAIL),
+        )
     ),
     "a-part-marks-the-whole": Schedule(
         (Behave(answers=(Spec(size=60_000),)), Join(traits=FAR), Join(1.0, count=2))
