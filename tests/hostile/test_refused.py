@@ -37,6 +37,7 @@ TE_VARIANTS = {
     "identity-chunked": b"Transfer-Encoding: identity, chunked",
     "gzip-chunked": b"Transfer-Encoding: gzip, chunked",
     "chunked-chunked": b"Transfer-Encoding: chunked, chunked",
+    "tabs-around": b"Transfer-Encoding:\t chunked \t",
     "two-lines": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
     "two-lines-one-identity": b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
     "two-lines-other-last": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
