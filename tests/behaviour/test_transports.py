@@ -175,8 +175,7 @@ async def test_keep_alive_and_refusals(transported: World) -> None:
     for _ in range(3):
         await client.send("GET /a").expect(200, b"A")
     client.send_raw(b"BREW /a HTTP/1.1\r\nHost: shop.example\r\n\r\n", "BREW")
-    await client.expect(501)
-    await client.closed()
+    await client.expect(501, connection="close")
 
 
 async def test_an_origin_with_a_certificate_of_a_stranger_is_not_asked(
