@@ -375,13 +375,19 @@ class Flight:
         leader_stream = stream
         if leader_head is not head:
             leader_stream = replace(stream, head=leader_head, memo=HeadMemo())
+        decided: dict[tuple[int, int], Outcome] = {}  # a herd is one head many times: decide once for each
         for seat in self._seats:
             if seat.settled:
                 continue  # its deadline passed and it has not left yet
             if seat.role is not Role.WAITER:
                 seat.settle(leader_stream)
-            else:
-                seat.settle(self._waiter_outcome(seat, verdict, stream))
+                continue
+            alike = (id(seat.request), seat.epoch)
+            outcome = decided.get(alike)
+            if outcome is None:
+                outcome = decided[alike] = self._waiter_outcome(seat, verdict, stream)
+            self.waiters_served += outcome is stream
+            seat.settle(outcome)
         if self._entry_terms is None and not self.body.ended:  # after a 304 it is the stored one
             self.body.stop_keeping()
 
@@ -396,7 +402,6 @@ class Flight:
                 reason = may_take(seat.request, stream.head, terms, route=self.plan.route)
                 if reason is not None:
                     return Released(reason)
-                self.waiters_served += 1
                 return stream
             case NotForSharing(reason=reason):
                 return Released(reason)
