@@ -41,6 +41,7 @@ class Directory:
         self.objects = path / "objects"
         self.parts = path / "parts"
         self.log = path / LOG_NAME
+        self._prefix = f"{self.objects}/"  # joining paths takes a quarter of the time to index a file
         self._lock_fd: int | None = None
         self._numbers = count()
 
@@ -109,12 +110,12 @@ class Directory:
 
     def open_object(self, place: Place) -> int:
         """A descriptor for reading. Raises: OSError."""
-        return os.open(self.objects / place.path, _OPEN)
+        return os.open(self._prefix + place.path, _OPEN)
 
     def unlink_object(self, place: Place) -> bool:
         """Remove an object; False if there was none. Readers of it are not disturbed. Raises: OSError."""
         try:
-            os.unlink(self.objects / place.path)
+            os.unlink(self._prefix + place.path)
         except FileNotFoundError:
             return False
         return True
@@ -122,7 +123,7 @@ class Directory:
     def soften_object(self, place: Place) -> None:
         """Mark an object as purged softly, in place: one octet is written whole or not. Raises: OSError."""
         try:
-            fd = os.open(self.objects / place.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(self._prefix + place.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return
         try:
@@ -154,17 +155,17 @@ class Directory:
 
     def publish(self, part: Path, place: Place) -> None:
         """Rename a written part into its place. Raises: OSError."""
-        target = self.objects / place.path
+        target = self._prefix + place.path
         try:
             os.rename(part, target)
         except FileNotFoundError:
-            os.makedirs(target.parent, mode=0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             os.rename(part, target)
 
     def shard_names(self, shard: int) -> list[str]:
         """Names of the files in a shard, in no order. Raises: OSError, but not for a missing shard."""
         try:
-            return os.listdir(self.objects / shard_name(shard))
+            return os.listdir(self._prefix + shard_name(shard))
         except (FileNotFoundError, NotADirectoryError):
             return []
 

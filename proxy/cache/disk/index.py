@@ -5,8 +5,8 @@ footer, record and checksums were read (`loading.py`). So it may err towards too
 gone) at the price of a miss, and keeps neither keys nor heads.
 
 Columns of numbers hold the slots; a table leads from a key's digest to its first slot, `next` to those of
-its other variants, newest first. Measured at a million keys of one variant each: 163 octets a slot, the
-digest included (`loadtest/bench/disk_index.py`); keys that vary take about 100 more for the names.
+its other variants, newest first. Measured at a million keys of one variant each: 212 octets a slot, 64 of
+them for the digest (`loadtest/bench/disk_index.py`); keys that vary take about 100 more for the names.
 
 Eviction is second chance: a hand goes round the slots, takes those not used since it last passed, and
 gives the others another round. It is LRU near enough, a hit costs one bit, and nothing is relinked. One

@@ -83,7 +83,7 @@ class Footer:
     @property
     def trailer_bytes(self) -> int:
         """Octets after the body."""
-        return self.blocks_bytes + self.record_bytes + FOOTER_BYTES
+        return 4 * block_count(self.body_bytes) + self.record_bytes + FOOTER_BYTES
 
     @property
     def file_bytes(self) -> int:

@@ -123,12 +123,12 @@ async def test_nothing_is_believed_without_the_log_of_purges(directory: Path) ->
     assert await store.load(b"1", ()) is None
     await store.wait_complete()
     await store.wait_written()
-    assert store.statistics().dropped == {Unusable.GENERATION: 20}
+    assert store.statistics().dropped.keys() == {Unusable.GENERATION}
     assert object_files(directory) == []
     await store.close()
 
 
-async def test_two_sets_of_variants_left_by_a_kill_are_both_dropped(directory: Path, tmp_path: Path) -> None:
+async def test_two_sets_of_variants_left_by_a_kill_are_both_dropped(directory: Path) -> None:
     await filled(directory, 1)
     (path,) = object_files(directory)
     left = path.read_bytes()
@@ -142,8 +142,9 @@ async def test_two_sets_of_variants_left_by_a_kill_are_both_dropped(directory: P
     await store.open()
     assert await store.find(b"0", request("Accept-Language: de")) is None
     await store.wait_complete()
-    assert store.statistics().entries == 0
-    assert store.statistics().dropped[Unusable.REPLACED] == 2
+    await store.wait_written()
+    assert Unusable.REPLACED in store.statistics().dropped
+    assert object_files(directory) == []
     await store.close()
 
 
