@@ -61,12 +61,13 @@ class Asked:
         **named: object,
     ) -> None:
         """Answer all of it: with Content-Length, or in these chunks."""
+        pairs = field_pairs(fields, named)
         if chunks is not None:
-            self.head(status, fields=fields, **named)
+            self.head(status, fields=pairs)
             for chunk in chunks:
                 self.data(chunk)
         else:
-            self.head(status, length=len(body), fields=fields, **named)
+            self.head(status, length=len(body), fields=pairs)
             self.data(body)
         self.finish()
 
