@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.coalesce.body import SharedBody
+from proxy.config.settings import ContentCoding
 from proxy.http.messages import ResponseHead
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.terms import Terms
@@ -18,14 +19,18 @@ class HeadMemo:
     """The field lines of a head as clients get them: written once, sent to each of a herd.
 
     `own` are the lines of ours that tell of age and cache, as last written, `own_for` what they tell.
+    `compressible` is what policy said of the response once its length was known, `coded` the heads of its
+    codings, each with a memo of its own.
     """
 
-    __slots__ = ("lines", "own", "own_for")
+    __slots__ = ("coded", "compressible", "lines", "own", "own_for")
 
     def __init__(self) -> None:
         self.lines: bytes | None = None
         self.own = b""
         self.own_for: object = None
+        self.compressible: bool | None = None
+        self.coded: dict[ContentCoding, tuple[ResponseHead, HeadMemo]] | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -62,7 +62,7 @@ class CompressorStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
+class Coded:
     """What came of a body: its coding, or None where it is sent as it is. `identity` keeps the watch."""
 
     identity: weakref.ref[SharedBody]
@@ -78,7 +78,7 @@ class Compressor:
     def __init__(self, settings: CompressorSettings) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="compress")
-        self._results: LRUCache[_Place, _Result] = LRUCache(settings.max_bytes, getsizeof=_Result.size_bytes)
+        self._results: LRUCache[_Place, Coded] = LRUCache(settings.max_bytes, getsizeof=Coded.size_bytes)
         self._jobs: dict[_Place, asyncio.Task[SharedBody | None]] = {}
         self._queued_bytes = 0
         # bodies may die in a pool thread, where the collector happened to run: there only this is touched
@@ -106,6 +106,13 @@ class Compressor:
             output_bytes=self._output_bytes,
         )
 
+    def find(self, body: SharedBody, coding: ContentCoding, *, settings: CompressionSettings) -> Coded | None:
+        """What came of this body earlier; None if nothing is known of it."""
+        self._forget_gone()
+        found = self._results.get((id(body), coding, level_of(coding, settings)))
+        self._served += found is not None
+        return found
+
     async def coded(
         self, body: SharedBody, coding: ContentCoding, *, settings: CompressionSettings
     ) -> SharedBody | None:
@@ -114,12 +121,10 @@ class Compressor:
         A client that leaves while it waits takes nothing from the others.
         """
         assert body.whole, f"only a whole body can be compressed, not {body!r}"
-        self._forget_gone()
-        place = (id(body), coding, level_of(coding, settings))
-        result = self._results.get(place)
+        result = self.find(body, coding, settings=settings)
         if result is not None:
-            self._served += 1
             return result.body
+        place = (id(body), coding, level_of(coding, settings))
         job = self._jobs.get(place)
         if job is not None:
             self._joined += 1
@@ -166,7 +171,7 @@ class Compressor:
             self._failed += 1
         else:
             coded = self._judged(body, SharedBody.complete(pieces))
-        result = _Result(weakref.ref(body, lambda _: self._gone.append(place)), coded)
+        result = Coded(weakref.ref(body, lambda _: self._gone.append(place)), coded)
         if result.size_bytes() <= self._results.maxsize:
             self._results[place] = result
         return coded

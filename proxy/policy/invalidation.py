@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from proxy.config.settings import RouteSettings
+from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority, split_authority
 from proxy.policy.surrogate_keys import SAFE_METHODS
@@ -27,7 +28,7 @@ def invalidated_targets(
     """
     if request.method in SAFE_METHODS or not 200 <= response.status < 400:
         return ()
-    own = replace(request, method="GET", fields=request.fields.without(request.fields.names()))
+    own = own_target(request)
     targets = [own]
     if route.cache.invalidate_locations:
         for name in _NAMING_FIELDS:
@@ -36,6 +37,11 @@ def invalidated_targets(
             if target is not None:
                 targets.append(replace(own, target=target))
     return tuple(dict.fromkeys(targets))
+
+
+def own_target(request: RequestHead) -> RequestHead:
+    """A GET of the request's own target, without any field."""
+    return replace(request, method="GET", fields=Fields())
 
 
 def same_origin_target(request: RequestHead, reference: bytes) -> bytes | None:

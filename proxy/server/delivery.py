@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import math
+import secrets
+from dataclasses import replace
 
+from proxy.cache.entry import HeadMemo
 from proxy.coalesce.answer import Answer, Outcome
 from proxy.coalesce.body import BodyReader, SharedBody
-from proxy.config.settings import CacheSettings, RouteSettings
+from proxy.compression.compressor import Compressor
+from proxy.config.settings import CacheSettings, ContentCoding, RouteSettings
 from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.policy.cache_status import CacheStatus, format_cache_status
 from proxy.policy.conditional import not_modified, not_modified_head
+from proxy.policy.content_coding import (
+    coded_head,
+    coding_for,
+    not_compressible,
+    not_modified_for_client,
+    varying_head,
+)
 from proxy.policy.forwarding import response_fields
 from proxy.policy.keys import CacheKey
+from proxy.policy.multipart_ranges import Several, multipart, ranges
 from proxy.policy.ranges import (
     Full,
     Partial,
     RangeAnswer,
     Unsatisfiable,
     content_range,
-    single_range,
     unsatisfied_range,
 )
 from proxy.server.exchange import Exchange
@@ -34,7 +45,8 @@ a client which does not read costs no second copy of it (asyncio's writelines jo
 class Delivery:
     """Writes shared answers under one configuration."""
 
-    def __init__(self, settings: CacheSettings) -> None:
+    def __init__(self, settings: CacheSettings, *, compressor: Compressor) -> None:
+        self._compressor = compressor
         self._name = settings.cache_name
         self._cache_status = settings.cache_status
         self._show_key = settings.cache_status_key
@@ -51,7 +63,8 @@ class Delivery:
     ) -> None:
         """Write the answer. Raises: ClientGone, and what the body failed with after the head was sent."""
         writer = exchange.writer
-        if self.at_once(exchange, request, answer, route=route, key=key, now=now):
+        answer = await self._in_coding(request, answer, route, now)
+        if self._write_now(exchange, request, answer, route=route, key=key, now=now):
             await writer.drained()
             return
         body = answer.body
@@ -61,6 +74,8 @@ class Delivery:
             lines += _content_range(span, body)
             writer.start(206, lines, length=span.last - span.first + 1)
             await _copy(writer, answer.reader(span.first, span.last))
+        elif isinstance(span, Several):
+            await self._write_parts(writer, answer, span, route, self._own_lines(answer, key))
         else:
             head, until_close = answer.head, body.ends_with_connection
             length = None if until_close else body.length
@@ -81,11 +96,27 @@ class Delivery:
 
         Raises: ClientGone.
         """
+        known = self._in_known_coding(request, answer, route, now)
+        if known is None:
+            return False
+        return self._write_now(exchange, request, known, route=route, key=key, now=now)
+
+    def _write_now(
+        self,
+        exchange: Exchange,
+        request: RequestHead,
+        answer: Answer,
+        *,
+        route: RouteSettings,
+        key: CacheKey,
+        now: float,
+    ) -> bool:
         writer = exchange.writer
         head, body = answer.head, answer.body
         extra = self._own_lines(answer, key)
         if head.status == 200 and not_modified(request, head, now=now):
-            writer.whole(304, self._lines(not_modified_head(head), answer, route) + extra, (), length=0)
+            head = not_modified_head(self._varying(answer, route))
+            writer.whole(304, self._lines(head, answer, route) + extra, (), length=0)
             return True
         if body.ends_with_connection:
             return False
@@ -100,6 +131,8 @@ class Delivery:
                 lines = self._memoised(answer, route) + extra + _content_range(span, body)
                 pieces = _pieces(answer.reader(first, last))
                 writer.whole(206, lines, pieces, length=last - first + 1)
+            case Several():
+                return False
             case Full():
                 if not body.whole or body.received_bytes > WHOLE_BELOW_BYTES:
                     return False
@@ -110,7 +143,7 @@ class Delivery:
     def _memoised(self, answer: Answer, route: RouteSettings) -> bytes:
         lines = answer.memo.lines
         if lines is None:
-            lines = answer.memo.lines = self._lines(answer.head, answer, route)
+            lines = answer.memo.lines = self._lines(self._varying(answer, route), answer, route)
         return lines
 
     def _lines(self, head: ResponseHead, answer: Answer, route: RouteSettings) -> bytes:
@@ -118,6 +151,63 @@ class Delivery:
         received_at = answer.received_at
         fields = response_fields(head, route=route, via_name=self._name, received_at=received_at)
         return render_fields(fields if answer.age_s is None else fields.without((b"age",)))
+
+    # codings
+
+    def _in_known_coding(
+        self, request: RequestHead, answer: Answer, route: RouteSettings, now: float
+    ) -> Answer | None:
+        """The answer in the coding that this client gets; None if that has to be made yet."""
+        if route.compression.enabled and answer.head.status == 304:
+            head = not_modified_for_client(request, answer.head)
+            return answer if head is answer.head else replace(answer, head=head, memo=HeadMemo())
+        coding = self._coding(request, answer, route)
+        if coding is None:
+            return answer
+        found = self._compressor.find(answer.body, coding, settings=route.compression)
+        if found is not None:
+            return answer if found.body is None else _coded(answer, coding, found.body)
+        unmade = _coded(answer, coding, answer.body)
+        return unmade if not_modified(request, unmade.head, now=now) else None  # a 304 needs no octets
+
+    async def _in_coding(
+        self, request: RequestHead, answer: Answer, route: RouteSettings, now: float
+    ) -> Answer:
+        """The same, made if need be; as it is if it cannot be made."""
+        known = self._in_known_coding(request, answer, route, now)
+        coding = self._coding(request, answer, route)
+        if known is not None or coding is None:
+            return known or answer
+        body = await self._compressor.coded(answer.body, coding, settings=route.compression)
+        return answer if body is None else _coded(answer, coding, body)
+
+    def _coding(self, request: RequestHead, answer: Answer, route: RouteSettings) -> ContentCoding | None:
+        """Only what is stored is compressed: of a fill the herd gets each piece as it comes."""
+        if answer.entry is None or not answer.body.whole or not _compressible(answer, route):
+            return None
+        coding = coding_for(request, route=route)
+        return coding if isinstance(coding, ContentCoding) else None
+
+    def _varying(self, answer: Answer, route: RouteSettings) -> ResponseHead:
+        return varying_head(answer.head) if _compressible(answer, route) else answer.head
+
+    # parts
+
+    async def _write_parts(
+        self, writer: ResponseWriter, answer: Answer, several: Several, route: RouteSettings, own: bytes
+    ) -> None:
+        head, body = answer.head, answer.body
+        boundary = secrets.token_hex(16).encode()
+        plan = multipart(several.spans, head=head, length=body.received_bytes, boundary=boundary)
+        of_parts = replace(head, fields=head.fields.with_set(b"Content-Type", plan.content_type))
+        writer.start(206, self._lines(of_parts, answer, route) + own, length=plan.length)
+        for part in plan.parts:
+            await writer.write(part.head)
+            reader = body.reader(part.first, part.last)
+            while piece := reader.read_nowait():
+                await writer.write(piece)
+        await writer.write(plan.ending)
+        writer.finish()
 
     def _own_lines(self, answer: Answer, key: CacheKey) -> bytes:
         """Age and Cache-Status: the same for most clients of one herd, and for hits within one second."""
@@ -156,11 +246,38 @@ class Delivery:
         )
 
 
-def _span(request: RequestHead, answer: Answer) -> RangeAnswer:
+def _span(request: RequestHead, answer: Answer) -> RangeAnswer | Several:
     length = answer.body.length
     if length is None or answer.body.ends_with_connection or b"range" not in request.fields:
         return Full()
-    return single_range(request, answer.head, length=length)
+    found = ranges(request, answer.head, length=length)
+    if isinstance(found, Several) and not answer.body.whole:
+        return Full()  # parts of a fill would have to be read in turn: its beginning might be gone
+    return found
+
+
+def _compressible(answer: Answer, route: RouteSettings) -> bool:
+    """Whether some client gets it compressed; while its length is not known, whether one might."""
+    settings = route.compression
+    if not settings.enabled:
+        return False
+    length = answer.body.length
+    if length is None:
+        return not_compressible(answer.head, length=settings.min_bytes, route=route) is None
+    memo = answer.memo
+    if memo.compressible is None:
+        memo.compressible = not_compressible(answer.head, length=length, route=route) is None
+    return memo.compressible
+
+
+def _coded(answer: Answer, coding: ContentCoding, body: SharedBody) -> Answer:
+    memo = answer.memo
+    if memo.coded is None:
+        memo.coded = {}
+    found = memo.coded.get(coding)
+    if found is None:
+        found = memo.coded[coding] = (coded_head(answer.head, coding), HeadMemo())
+    return replace(answer, head=found[0], memo=found[1], body=body)
 
 
 def _content_range(span: Partial, body: SharedBody) -> bytes:

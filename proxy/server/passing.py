@@ -12,6 +12,7 @@ from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.origin.port import ForwardRequest, Framing, Origin, OriginResponse, Tunnel
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
+from proxy.policy.content_coding import not_modified_for_client
 from proxy.policy.forwarding import response_fields
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
@@ -43,9 +44,9 @@ class Passing:
         route: RouteSettings,
         reason: ForwardReason,
         now: float,
-        on_head: Callable[[int], None],
+        on_head: Callable[[ResponseHead], None],
     ) -> None:
-        """Ask and answer. `on_head` is told the status before any of the answer is sent.
+        """Ask and answer. `on_head` is told the head before any of the answer is sent.
 
         Raises: what the origin port raises, ClientGone, ClientError; after the head was sent the caller
         cuts the connection.
@@ -55,8 +56,10 @@ class Passing:
         )
         try:
             head = response.head
-            on_head(head.status)
+            on_head(head)
             exchange.origin_s = asyncio.get_running_loop().time() - exchange.started_mono
+            if route.compression.enabled:
+                head = not_modified_for_client(request, head)
             fields = response_fields(head, route=route, via_name=self._name, received_at=now)
             lines = render_fields(fields)
             if response.tunnel is not None:

@@ -102,6 +102,10 @@ class PreparedHeads:
             self._seen_once.add(mark)
         return prepared
 
+    def route_of(self, request: RequestHead) -> Route | None:
+        """The route of a request that we make up."""
+        return self._router.match(request.authority, request.path)
+
     def _remember(self, place: Any, prepared: Prepared) -> None:
         request = prepared.request
         self._young_bytes += 2 * (len(request.target) + request.fields.size_bytes()) + _OVERHEAD_BYTES
@@ -128,13 +132,13 @@ class PreparedHeads:
         route = found.settings
         refusal = may_join(request, route=route, has_body=False)
         shareable = refusal is None or refusal is JoinRefusal.AUTHORIZATION
-        client = ClientAddress(None, scheme, trusted)
+        seen = seen_by_origin(request, route=route, client=ClientAddress(None, scheme, trusted))
         return Prepared(
             request=request,
             route=found,
-            seen=seen_by_origin(request, route=route, client=client),
+            seen=seen,
             directives=RequestDirectives.parse(request.fields),
             refusal=refusal,
-            key=cache_key(found.name, request, route=route) if shareable else None,
+            key=cache_key(found.name, seen, route=route) if shareable else None,
             bodyless=b"content-length" not in request.fields and b"transfer-encoding" not in request.fields,
         )

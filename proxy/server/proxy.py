@@ -17,6 +17,8 @@ from proxy.cache.memory import MemoryStatistics
 from proxy.clock import Clock
 from proxy.coalesce.coalescer import Coalescer
 from proxy.coalesce.flights import FlightStatistics
+from proxy.compression.compressor import Compressor, CompressorStatistics
+from proxy.compression.encoders import check_codings
 from proxy.config.settings import Config
 from proxy.errors import ClientError
 from proxy.origin.port import Origin
@@ -24,6 +26,7 @@ from proxy.routing import Router
 from proxy.server.client_connection import ClientConnection
 from proxy.server.delivery import Delivery
 from proxy.server.exchange import Exchange
+from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger, LedgerStatistics
 from proxy.server.passing import Passing
 from proxy.server.prepared import PreparedHeads
@@ -38,6 +41,7 @@ class ProxyStatistics:
     exchanges: LedgerStatistics
     flights: FlightStatistics
     memory: MemoryStatistics
+    compressor: CompressorStatistics
 
 
 class Proxy:
@@ -48,6 +52,8 @@ class Proxy:
     ) -> None:
         cache = ResponseCache(config.cache, clock=clock)
         heads = PreparedHeads(Router(config.routes), limits=config.limits, via_name=config.cache.cache_name)
+        check_codings(config)
+        self._compressor = Compressor(config.compressor)
         self._services = Services(
             config=config,
             clock=clock,
@@ -55,8 +61,9 @@ class Proxy:
             heads=heads,
             cache=cache,
             coalescer=Coalescer(cache=cache),
-            delivery=Delivery(config.cache),
+            delivery=Delivery(config.cache, compressor=self._compressor),
             passing=Passing(config.cache),
+            invalidating=Invalidating(cache=cache, heads=heads),
             ledger=ledger,
         )
 
@@ -74,11 +81,13 @@ class Proxy:
             exchanges=self._services.ledger.statistics(),
             flights=self._services.coalescer.statistics(),
             memory=self._services.cache.statistics(),
+            compressor=self._compressor.statistics(),
         )
 
     def close(self) -> None:
         """Stop what still runs."""
         self._services.coalescer.close()
+        self._compressor.close()
 
     def begin(
         self, hall: Hall, connection: ClientConnection, message: RawRequestMessage, body: StreamReader

@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import StreamReader
@@ -34,7 +34,7 @@ from proxy.cache.entry import Entry
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.coalescer import Ask, Coalescer, Joined, Wait
-from proxy.config.settings import Config, CookieRule, RouteSettings
+from proxy.config.settings import Config, RouteSettings
 from proxy.errors import (
     ClientError,
     ClientGone,
@@ -52,14 +52,15 @@ from proxy.origin.port import ForwardRequest, Origin
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.conditional import revalidation_fields
 from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
-from proxy.policy.keys import cache_key
 from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.policy.rewriting import forward_target
 from proxy.policy.sharing import JoinRefusal, may_join
+from proxy.policy.surrogate_keys import SAFE_METHODS
 from proxy.policy.upgrades import passed_upgrade
 from proxy.server.client_connection import ClientConnection
 from proxy.server.delivery import Delivery
 from proxy.server.exchange import Exchange
+from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger
 from proxy.server.own_answers import own_answer
 from proxy.server.passing import Passing
@@ -69,7 +70,6 @@ from proxy.server.response_writer import ResponseWriter
 
 logger = logging.getLogger(__name__)
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REPEATABLE_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
 """Idempotent (RFC 9110 §9.2.2); the origin port repeats only those without a body."""
 
@@ -96,6 +96,7 @@ class Services:
     coalescer: Coalescer
     delivery: Delivery
     passing: Passing
+    invalidating: Invalidating
     ledger: Ledger
 
 
@@ -388,7 +389,7 @@ class Serving:
                 route=route,
                 reason=reason,
                 now=self._services.clock.now(),
-                on_head=lambda status: self._invalidate(prepared, status),
+                on_head=lambda head: self._services.invalidating.answered(request, prepared.route, head),
             )
         except (OriginUnreachable, OriginOverloaded):
             raise  # nothing was sent
@@ -396,7 +397,7 @@ class Serving:
             if (
                 not exchange.origin_s
             ):  # no head: nobody knows what became of it, its client's leaving included
-                self._invalidate(prepared, None)
+                self._services.invalidating.unknown(request, prepared.route)
             raise
 
     def _answer_as_recipient(self, request: RequestHead) -> None:
@@ -405,23 +406,6 @@ class Serving:
             raise UnknownMethod("this proxy does not echo requests")
         allow = (b"Allow", ", ".join(sorted(KNOWN_METHODS)).encode())
         self.exchange.writer.start(200, render_fields([allow]), length=0)
-
-    def _invalidate(self, prepared: Prepared, status: int | None) -> None:
-        """An unsafe method that did not fail changed what the target answers (RFC 9111 §4.4).
-
-        `status` None: it was sent, and may have been applied.
-        """
-        request, route = prepared.request, prepared.route
-        if request.method in SAFE_METHODS or not route.settings.cache.enabled:
-            return
-        if status is not None and not 200 <= status < 400:
-            return
-        of_nobody = replace(request, fields=request.fields.without((b"cookie",)))
-        key = cache_key(route.name, of_nobody, route=route.settings)
-        if route.settings.cookies is CookieRule.KEY:  # then each user's key begins with it
-            self._services.cache.purge_where(lambda found, _tags: found.startswith(key))
-        else:
-            self._services.cache.purge(key)
 
     # the forward request
 

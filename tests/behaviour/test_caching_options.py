@@ -104,3 +104,85 @@ async def test_a_herd_counts_as_many(world: World) -> None:
     await world.client().send("GET /a").expect(200, b"A")
     assert world.origin.asked() == 1
     assert world.outcomes() == {"miss": 1, "collapsed": 2, "hit": 1}
+
+
+async def test_a_stranger_does_not_choose_whose_answer_he_fills_by_a_field_that_is_dropped(
+    world: World,
+) -> None:
+    world.configure(route={"key": {"fields": ["X-Forwarded-Proto"]}})
+    world.origin.on("GET /a").reply(200, b"A", cache_control="max-age=60")
+    await world.client().send("GET /a", x_forwarded_proto="https").expect(200, b"A")
+    await world.client().send("GET /a").expect(200, b"A")
+    assert world.origin.asked() == 1
+
+
+async def test_a_field_in_the_key_gives_each_value_its_own_answer(world: World) -> None:
+    world.configure(route={"key": {"fields": ["X-Device"]}})
+    for device in ("tv", "phone"):
+        world.origin.on("GET /a", x_device=device).reply(200, device.encode(), cache_control="max-age=60")
+    for _ in range(2):
+        for device in ("tv", "phone"):
+            await world.client().send("GET /a", x_device=device).expect(200, device.encode())
+    assert world.outcomes() == {"miss": 2, "hit": 2}
+    world.origin.on("POST /a").reply(204)
+    await world.client().send("POST /a", body=b"x").expect(204)
+    assert world.entries == 0, "a write invalidates every answer of its target"
+
+
+async def test_a_write_invalidates_what_its_answer_names_on_the_same_origin(world: World) -> None:
+    world.configure(routes=[{"origin": "shop"}, {"origin": "shop", "path": "/items"}])
+    for path in ("/list", "/items/1", "/items/2", "/other"):
+        world.origin.on(f"GET {path}").reply(200, b"old", cache_control="max-age=60")
+        await world.client().send(f"GET {path}").expect(200, b"old")
+    world.origin.on("POST /list").reply(
+        201, b"", location="/items/1", content_location="http://shop.example/items/2"
+    )
+    await world.client().send("POST /list", body=b"x").expect(201)
+    assert world.entries == 1
+    await world.client().send("GET /other").expect(200, b"old")
+
+
+async def test_a_write_invalidates_no_other_origins_answers(world: World) -> None:
+    world.origin.on("GET /a").reply(200, b"old", cache_control="max-age=60")
+    await world.client().send("GET /a").expect(200, b"old")
+    world.origin.on("POST /b").reply(201, b"", location="http://elsewhere.example/a")
+    await world.client().send("POST /b", body=b"x").expect(201)
+    assert world.entries == 1
+
+
+async def test_a_write_invalidates_the_groups_that_its_answer_names(world: World) -> None:
+    for path, groups in (("/a", '"scripts", "news"'), ("/b", '"news"'), ("/c", '"scripts"')):
+        world.origin.on(f"GET {path}").reply(200, b"old", cache_control="max-age=60", cache_groups=groups)
+        await world.client().send(f"GET {path}").expect(200, b"old")
+    world.origin.on("POST /publish").reply(204, cache_group_invalidation='"news"')
+    await world.client().send("POST /publish", body=b"x").expect(204)
+    assert world.entries == 1
+    await world.client().send("GET /c").expect(200, b"old")
+
+
+async def test_several_ranges_of_a_stored_answer_come_in_parts(world: World) -> None:
+    body = bytes(range(256)) * 8
+    world.origin.on("GET /a").reply(200, body, cache_control="max-age=60", content_type="image/png")
+    await world.client().send("GET /a").expect(200, body)
+    found = await world.client().send("GET /a", range="bytes=0-4,1000-1004").expect(206)
+    content_type = str(found.field("content-type"))
+    assert content_type.startswith("multipart/byteranges; boundary=")
+    assert found.field("content-range") is None
+    boundary = content_type.rpartition("=")[2].encode()
+    _, one, other, end = found.body.split(b"\r\n--" + boundary)
+    for part, first, last in ((one, 0, 4), (other, 1000, 1004)):
+        head, _, octets = part.partition(b"\r\n\r\n")
+        assert b"Content-Range: bytes %d-%d/2048" % (first, last) in head
+        assert b"Content-Type: image/png" in head
+        assert octets == body[first : last + 1]
+    assert end == b"--\r\n"
+    assert world.origin.asked() == 1
+
+
+async def test_parts_of_a_large_stored_answer_are_written_at_the_clients_pace(world: World) -> None:
+    body = bytes(range(256)) * 16 * 1024
+    world.origin.on("GET /a").reply(200, body, cache_control="max-age=60")
+    await world.client().send("GET /a").expect(200, body)
+    found = await world.client().send("GET /a", range="bytes=0-1999999,3000000-3000001").expect(206)
+    assert body[:2_000_000] in found.body
+    assert found.body.count(b"Content-Range") == 2
