@@ -5,15 +5,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from proxy.coalesce.answer import Answer
+from proxy.coalesce.coalescer import Ask, Joined, Wait
+from proxy.errors import ProxyError
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
 from tests.simulation.schedule import Join, Traits
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How far a parked exchange came at once: an answer, a seat, an error, or None for none of these."""
+
+    ask: Ask
+    wait: Wait
+    step: Answer | Joined | ProxyError | None
 
 
 @dataclass(slots=True, eq=False)
 class Client:
     """One exchange. `order` is its place among all that happened, set when it asks.
 
+    A `parked` one asks at once and waits in its seat, as the server's exchanges do before they need a task.
     `settled` lists the outcomes its seats had, `sent_away_at` when the last one released it.
     """
 
@@ -22,6 +35,7 @@ class Client:
     traits: Traits
     request: RequestHead
     pace_s: float
+    parked: bool
     order: int = 0
     asked_at: float = 0.0
     answered_at: float | None = None
@@ -29,8 +43,8 @@ class Client:
     sent_away: bool = False
     sent_away_at: float | None = None
     seated: tuple[str, str] | None = None
-    left: bool = False
     ended: bool = False
+    begun: Begun | None = None
     task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -38,7 +52,11 @@ class Client:
 
     def leave(self) -> None:
         """Go, in the middle of whatever is going on."""
-        self.left = True
+        if self.ended:
+            return
+        if self.begun is not None and isinstance(self.begun.step, Joined) and self.answered_at is None:
+            self.begun.step.seat.leave()
+            self.ended = True
         if self.task is not None:
             self.task.cancel()
 
@@ -52,4 +70,5 @@ def client_of(step: Join, number: int) -> Client:
         traits=step.traits,
         request=RequestHead(step.traits.method, b"/%d" % step.key, fields, authority=b"example.org"),
         pace_s=step.pace_s,
+        parked=step.swap or number % 2 == 0,
     )

@@ -65,7 +65,8 @@ _THEMES: tuple[tuple[tuple[Kind, ...], tuple[Traits, ...]], ...] = (
     (kinds.KINDS, TRAITS),
     (kinds.SHARED, _EVERYBODY),
     ((kinds.VARY,), (GERMAN, DUTCH, PLAIN)),
-    ((kinds.HEURISTIC, kinds.ZERO), (PLAIN, COOKIE)),
+    ((kinds.HEURISTIC,), (PLAIN, COOKIE)),
+    ((kinds.ZERO,), (PLAIN, COOKIE, COOKIE)),
     ((kinds.LIVE, kinds.STRICT), (PLAIN, AUTHORIZATION, NO_CACHE)),
     (kinds.ALONE, _EVERYBODY),
     ((kinds.UNAUTHORIZED, kinds.FORBIDDEN), (PLAIN, COOKIE)),
@@ -85,7 +86,7 @@ _CUTS = (None, None, None, None, None, 0.0, 0.4, 0.999)
 _COUNTS = (1, 1, 2, 4)
 _PACES = (0.0, 0.0, 0.0, 0.03, 1.0)
 _LEAVES = (None, None, None, None, None, None, None, 0.0, 0.01, 0.3, 1.0)
-_SCOPES = ("key", "key", "tag", "tag", "pattern", "all")
+_SCOPES = ("key", "key", "tag", "tag", "tag", "pattern", "all")
 _TROUBLE = (kinds.ERROR, kinds.ERROR_NO_STORE, *kinds.FAILURES)
 _AGES = (4.5, 5.5, 8.0)
 _BOTH = (False, True)
@@ -93,7 +94,13 @@ _BOTH = (False, True)
 
 def _join(choose: Choose, palette: tuple[Traits, ...]) -> Join:
     return Join(
-        choose(_GAPS), choose(_KEYS), choose(palette), choose(_COUNTS), choose(_PACES), choose(_LEAVES)
+        choose(_GAPS),
+        choose(_KEYS),
+        choose(palette),
+        choose(_COUNTS),
+        choose(_PACES),
+        choose(_LEAVES),
+        choose(_BOTH),
     )
 
 
@@ -102,7 +109,7 @@ def _spec(choose: Choose, pool: tuple[Kind, ...]) -> Spec:
 
 
 def _move(choose: Choose, palette: tuple[Traits, ...]) -> Step:
-    match choose(("join", "join", "join", "join", "purge", "change")):
+    match choose(("join", "join", "join", "purge", "change")):
         case "join":
             return _join(choose, palette)
         case "purge":

@@ -78,7 +78,10 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """`count` clients ask; they read a piece each `pace_s` and leave `leave_s` after they came, if set."""
+    """`count` clients ask; they read a piece each `pace_s` and leave `leave_s` after they came, if set.
+
+    `swap` lets another one like them come in the very moment in which one leaves.
+    """
 
     after_s: float = 0.0
     key: int = 0
@@ -86,6 +89,7 @@ class Join:
     count: int = 1
     pace_s: float = 0.0
     leave_s: float | None = None
+    swap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

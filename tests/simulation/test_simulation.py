@@ -18,10 +18,13 @@ from tests.simulation.schedule import Schedule, code_of, shrunk
 from tests.simulation.transitions import Transitions
 from tests.simulation.world import run
 
-COUNT = int(os.environ.get("LOCKGATE_SIM_SCHEDULES", "3000"))
+COUNT = int(os.environ.get("LOCKGATE_SIM_SCHEDULES", "2500"))
 SEED = int(os.environ.get("LOCKGATE_SIM_SEED", "20150415"))
 LEAST = 100
-"""Times that each transition of the table must be taken, where the run is long enough for that."""
+"""Times that each transition of the table must be taken,"""
+
+ENOUGH = 2_000
+"""in this many schedules or more."""
 
 
 def _violations(schedule: Schedule) -> str:
@@ -51,8 +54,9 @@ def test_every_schedule_keeps_the_invariants_and_every_transition_is_taken(
             )
     with capsys.disabled():
         print(transitions.report())
-    rare = transitions.rare(LEAST)
-    assert not rare, f"taken fewer than {LEAST} times in {COUNT} schedules: {rare}"
+    least = LEAST if COUNT >= ENOUGH else 1
+    rare = transitions.rare(least)
+    assert not rare, f"taken fewer than {least} times in {COUNT} schedules: {rare}"
 
 
 @seed(SEED)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.coalesce import body as body_module
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
-from proxy.coalesce.coalescer import Ask, Coalescer
+from proxy.coalesce.coalescer import Ask, Coalescer, Joined
 from proxy.coalesce.flight import Flight
 from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, TimedOut
 from proxy.coalesce.outcomes import Outcome as SeatOutcome
@@ -22,9 +23,10 @@ from proxy.errors import FlightFailed, ProxyError, RefusedError
 from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.conditional import revalidation_fields
+from proxy.policy.keys import variant_of
 from proxy.policy.ranges import Full, Partial, RangeAnswer, Unsatisfiable, single_range
 from tests.simulation.checks import INSTANT_S, MARKED_FOR_S, UNREACHABLE_FOR_S, Checks, Purged
-from tests.simulation.client import Client, client_of
+from tests.simulation.client import Begun, Client, client_of
 from tests.simulation.kinds import MAX_STALE_S, ROUTE_STALE_IF_ERROR_S
 from tests.simulation.origin import Forwarded, SimulatedOrigin
 from tests.simulation.schedule import KEYS, Behave, Change, Join, Purge, Schedule, Setup, Step, code_of
@@ -33,6 +35,9 @@ from tests.simulation.virtual_time import VirtualClock, run_virtually
 
 READ_AHEAD_BYTES = 8_192
 """Smaller than the real one, so that bodies of some thousand octets show what large ones do."""
+
+WINDOW_BYTES = 40_000
+"""Some turns of the loop at full speed: nobody falls behind who reads as fast as it comes."""
 
 MAX_ENTRY_BYTES = 20_000
 OVER_S = 200.0
@@ -52,7 +57,7 @@ def _route(setup: Setup) -> RouteSettings:
             unreachable_for_s=UNREACHABLE_FOR_S,
             abandoned_fill_max_bytes=setup.abandoned_bytes,
             range_ahead_bytes=1_000,
-            window_bytes=2 * READ_AHEAD_BYTES,
+            window_bytes=WINDOW_BYTES,
         ),
     )
 
@@ -99,8 +104,7 @@ class World:
                 await asyncio.sleep(step.after_s)
             self._do(step)
             self.checks.stored()
-        tasks = [client.task for client in self.clients if client.task is not None]
-        if tasks:
+        while tasks := [client.task for client in self.clients if client.task and not client.task.done()]:
             await asyncio.wait(tasks)
         over_at = self.clock.mono() + OVER_S
         while self.coalescer.statistics().running and self.clock.mono() < over_at:  # noqa: ASYNC110 - virtual time, and flights tell nobody
@@ -130,9 +134,17 @@ class World:
         client = client_of(step, len(self.clients))
         self.clients.append(client)
         loop = asyncio.get_running_loop()
+        if client.parked:
+            client.begun = self._begin(client)
         client.task = loop.create_task(self._live(client))
         if step.leave_s is not None:
-            loop.call_later(step.leave_s, client.leave)
+            loop.call_later(step.leave_s, self._leave, client, step)
+
+    def _leave(self, client: Client, step: Join) -> None:
+        swaps = step.swap and not client.ended
+        client.leave()
+        if swaps:
+            self._join(replace(step, leave_s=None))
 
     def _purge(self, step: Purge) -> None:
         key, tag = self.key_of(step.key), b"tag%d" % step.key
@@ -150,8 +162,19 @@ class World:
 
     # clients
 
-    async def _live(self, client: Client) -> None:
+    def _ask_now(self, client: Client) -> Ask:
         client.order, client.asked_at = self.origin.next_order(), self.clock.mono()
+        return self._ask(client)
+
+    def _begin(self, client: Client) -> Begun:
+        ask = self._ask_now(client)
+        wait = self.coalescer.wait_for(ask)
+        try:
+            return Begun(ask, wait, self.coalescer.try_now(ask, wait))
+        except ProxyError as error:
+            return Begun(ask, wait, error)
+
+    async def _live(self, client: Client) -> None:
         try:
             await self._exchange(client)
         finally:
@@ -159,7 +182,7 @@ class World:
 
     async def _exchange(self, client: Client) -> None:
         try:
-            answer = await self.coalescer.answer(self._ask(client))
+            answer = await self._answer(client)
         except ProxyError as error:
             self.checks.refused(client, error)
             self.checks.in_time(client)
@@ -177,6 +200,22 @@ class World:
                 await self._read(client, answer)
         finally:
             answer.close()
+
+    async def _answer(self, client: Client) -> Answer | PassThrough:
+        if client.begun is None:
+            return await self.coalescer.answer(self._ask_now(client))
+        ask, wait, step = client.begun.ask, client.begun.wait, client.begun.step
+        match step:
+            case None:
+                return await self.coalescer.answer(ask, wait)
+            case Answer():
+                return step
+            case ProxyError():
+                raise step
+            case Joined(seat):
+                await _settled(seat)
+                answer = self.coalescer.settled_answer(ask, step, wait)
+                return answer or await self.coalescer.answer(ask, wait, joined=step)
 
     def _ask(self, client: Client) -> Ask:
         def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
@@ -215,6 +254,8 @@ class World:
             self.checks.broke_off(client, answer, error)
             if answer.seat is not None and answer.seat.flight.body.error is error:
                 self._count("body-cut", answer.seat.role, "broken off")
+            elif answer.seat is not None:
+                self._count("too slow", answer.seat.role, "cut off")
             return
         self.checks.whole(client, answer, b"".join(received), part=part)
 
@@ -267,6 +308,9 @@ class World:
                 fenced = self.cache.fences.crossed(
                     flight.epoch, flight.plan.key, flight.tags, until=seat.epoch
                 )
+                alike = variant_of(flight.varies_on, seat.request) == flight.variant
+                explained = reelection or fenced or not alike
+                self.checks.expect(explained, "sent back for no reason", client, flight)
                 why = "a new leader" if reelection else "a purge in between" if fenced else "another variant"
                 self._count(ending, role, f"regroup: {why}")
 
@@ -280,6 +324,15 @@ class World:
         flight = seat.flight
         assert isinstance(flight, Flight)
         return flight._seats
+
+
+async def _settled(seat: Seat) -> None:
+    if seat.settled:
+        await asyncio.sleep(0)
+        return
+    settled = asyncio.get_running_loop().create_future()
+    seat.on_settled = lambda: None if settled.done() else settled.set_result(None)
+    await settled
 
 
 class _Errors(logging.Handler):
