@@ -287,6 +287,7 @@ class Flight:
             now=now,
             close_delimited=self.body.ends_with_connection,
             has_fallback=head.status >= 500 and self._has_fallback(),
+            own_conditions=self.plan.stored is None and _is_conditional(self.plan.forward),
         )
         self._learn(head, verdict)
         self._settle_all(verdict, head, leader_head, raw.status)
@@ -514,6 +515,15 @@ _ENDINGS: dict[type[object], Ending] = {
 def _anonymous(request: RequestHead) -> bool:
     """Whether the answer tells of everybody's: one to a user may be private where the rest is not."""
     return b"cookie" not in request.fields and b"authorization" not in request.fields
+
+
+_CONDITIONS = frozenset(
+    {b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
+)
+
+
+def _is_conditional(forward: ForwardRequest) -> bool:
+    return any(name.lower() in _CONDITIONS for name, _ in forward.fields)
 
 
 def _ending_of(verdict: Verdict) -> Ending:

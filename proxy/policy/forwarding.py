@@ -25,8 +25,23 @@ from proxy.policy.profile import choices_of
 _UNSAFE = re.compile(rb"[\r\n\0]")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_CLIENT_CLAIMS = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip"})
-"""What origins believe about the client; from strangers they are claims, and dropped with `X-Forwarded-*`."""
+_CLIENT_CLAIMS = frozenset(
+    {
+        b"forwarded",
+        b"front-end-https",
+        b"true-client-ip",
+        b"x-client-ip",
+        b"x-host",
+        b"x-http-host-override",
+        b"x-original-host",
+        b"x-original-uri",
+        b"x-real-ip",
+        b"x-scheme",
+        b"x-url-scheme",
+    }
+)
+"""What origins believe about the client and what it asked for; from strangers they are claims, outside the
+cache key, and dropped with `X-Forwarded-*`."""
 
 _OTHER_TARGETS = frozenset(
     {b"x-original-url", b"x-rewrite-url", b"x-http-method", b"x-http-method-override", b"x-method-override"}

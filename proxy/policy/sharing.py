@@ -70,6 +70,8 @@ class Reason(StrEnum):
     NO_CACHE = "no-cache"
     """To be validated before each use."""
     REQUEST_NO_STORE = "request-no-store"
+    CONDITIONAL = "conditional"
+    """An answer to the client's own Range or conditions."""
     CACHE_DISABLED = "cache-disabled"
     BYPASS = "bypass"
     """By a rule of the route, its `cookies: bypass` included."""
@@ -132,18 +134,22 @@ def judge(
     now: float,
     close_delimited: bool = False,
     has_fallback: bool = False,
+    own_conditions: bool = False,
 ) -> Verdict:
     """What becomes of the response that came at `now` to the leader's request.
 
     `request` is the leader's as it came; `response` may have lost its hop-by-hop fields, nothing else.
     `close_delimited` says that the body ends with its connection, `has_fallback` that a stored response
     may stand in for a failure: then the short lifetime that a route gives to failures does not replace it.
+    `own_conditions` says that the origin was sent the client's own Range or conditions, which are not in
+    the key: a fresh 416 or 412 is an answer to them, and stored it would be everybody's.
     """
     directives = response_directives(response.fields, cache=route.cache)
     terms = terms_from(response, directives, cache=route.cache, now=now)
     fresh = _fresh_on_arrival(response, terms, now) and not terms.always_revalidate
     reason = (
         _request_forbids(request, route)
+        or (Reason.CONDITIONAL if own_conditions and not _is_whole(request, response) else None)
         or _response_forbids(response, directives, route, close_delimited)
         or _credentials_forbid(request, terms, route)
     )
@@ -161,6 +167,10 @@ def judge(
         return WaitingOnly(terms, store_terms)
     reason = _why_not_fresh(terms)
     return NotForSharing(reason, marks=_marks(request, response, reason), store_terms=store_terms)
+
+
+def _is_whole(request: RequestHead, response: ResponseHead) -> bool:
+    return response.status == 200 and b"range" not in request.fields
 
 
 def _error_verdict(status: int) -> AboutLeader | OriginFailed | None:
@@ -301,7 +311,14 @@ def _why_not_fresh(terms: Terms) -> Reason:
 
 
 _ABOUT_THE_REQUEST = frozenset(
-    {Reason.METHOD, Reason.REQUEST_NO_STORE, Reason.BYPASS, Reason.CACHE_DISABLED, Reason.AUTHORIZATION}
+    {
+        Reason.METHOD,
+        Reason.REQUEST_NO_STORE,
+        Reason.CONDITIONAL,
+        Reason.BYPASS,
+        Reason.CACHE_DISABLED,
+        Reason.AUTHORIZATION,
+    }
 )
 
 

@@ -154,32 +154,30 @@ def lenient_requests(octets: bytes, *, believes: bytes) -> list[tuple[bytes, byt
     `believes` is the field that wins: `content-length` or `transfer-encoding`.
     """
     found = []
+    at = 0
     while True:
-        octets = octets.lstrip(b"\r\n \0")
-        head, blank, rest = _until_blank_line(octets)
-        if not blank:
-            return found
-        words = head[0].split()
-        if len(words) < 2:
+        while octets[at : at + 1] in (b"\r", b"\n", b" ", b"\0"):
+            at += 1
+        lines, after = _until_blank_line(octets, at)
+        words = lines[0].split() if lines else []
+        if after is None or len(words) < 2:
             return found
         found.append((words[0], words[1]))
-        octets = _after_body(head[1:], rest, believes)
+        at = _after_body(octets, after, lines[1:], believes)
 
 
-def _until_blank_line(octets: bytes) -> tuple[list[bytes], bool, bytes]:
+def _until_blank_line(octets: bytes, at: int) -> tuple[list[bytes], int | None]:
+    """The lines up to an empty one, and where what follows begins; None if there is no empty line."""
     lines = []
-    while True:
-        line, newline, rest = octets.partition(b"\n")
-        if not newline:
-            return lines, False, b""
-        line = line.rstrip(b"\r")
+    while (end := octets.find(b"\n", at)) >= 0:
+        line, at = octets[at:end].rstrip(b"\r"), end + 1
         if not line:
-            return lines, bool(lines), rest
+            return lines, at
         lines.append(line)
-        octets = rest
+    return lines, None
 
 
-def _after_body(lines: list[bytes], rest: bytes, believes: bytes) -> bytes:
+def _after_body(octets: bytes, at: int, lines: list[bytes], believes: bytes) -> int:
     values: dict[bytes, bytes] = {}
     for line in lines:
         name, _, value = line.partition(b":")
@@ -188,18 +186,20 @@ def _after_body(lines: list[bytes], rest: bytes, believes: bytes) -> bytes:
     chunked = b"chunked" in values.get(b"transfer-encoding", b"")
     length = values.get(b"content-length")
     if chunked and (believes == b"transfer-encoding" or length is None):
-        return _after_chunks(rest)
-    if length is not None:
-        digits = re.search(rb"[0-9]+", length)
-        return rest[int(digits[0]) if digits else 0 :]
-    return rest
+        return _after_chunks(octets, at)
+    digits = re.search(rb"[0-9]+", length or b"0")
+    return at + (int(digits[0]) if digits else 0)
 
 
-def _after_chunks(octets: bytes) -> bytes:
-    while True:
-        line, _, octets = octets.partition(b"\n")
-        digits = re.match(rb"\s*(?:0x)?\+?([0-9a-fA-F_]+)", line)
+def _after_chunks(octets: bytes, at: int) -> int:
+    while (end := octets.find(b"\n", at)) >= 0:
+        digits = re.match(rb"\s*(?:0x)?\+?([0-9a-fA-F_]+)", octets[at:end])
         size = int(digits[1].replace(b"_", b"") or b"0", 16) if digits else 0
+        at = end + 1
         if size == 0:
-            return _until_blank_line(b"x\n" + octets)[2]
-        octets = octets[size:].lstrip(b"\r\n")
+            after = _until_blank_line(octets, at)[1]
+            return len(octets) if after is None else after
+        at += size
+        while octets[at : at + 1] in (b"\r", b"\n"):
+            at += 1
+    return len(octets)

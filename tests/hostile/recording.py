@@ -44,8 +44,10 @@ class OriginSide(asyncio.Protocol):
 
     def __init__(self, origin: RecordingOrigin) -> None:
         self.origin = origin
-        self.received = b""
-        self.answered = 0
+        self.received = bytearray()
+        self._pending = b""
+        self._requests: list[Message] = []
+        self._defect: NotHttp | None = None
         self.lost = False
         self.transport: asyncio.Transport | None = None
 
@@ -59,11 +61,12 @@ class OriginSide(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.received += data
         try:
-            requests, _ = strict_requests(self.received)
-        except NotHttp:
-            return  # the arena's check tells
-        for request in requests[self.answered :]:
-            self.answered += 1
+            requests, self._pending = strict_requests(self._pending + data)
+        except NotHttp as defect:
+            self._defect = self._defect or defect
+            return
+        self._requests += requests
+        for request in requests:
             reply = self.origin.reply_to(request)
             if reply is not None:
                 self.send(reply)
@@ -81,13 +84,15 @@ class OriginSide(asyncio.Protocol):
     @property
     def requests(self) -> list[Message]:
         """What a strict reader sees. Raises: NotHttp."""
-        return strict_requests(self.received)[0]
+        if self._defect is not None:
+            raise self._defect
+        return self._requests
 
     def check(self) -> None:
         """That no reader of what was received sees other requests than the strict one."""
         strict = [request.start for request in self.requests]
         for believes in (b"content-length", b"transfer-encoding"):
-            lenient = lenient_requests(self.received, believes=believes)
+            lenient = lenient_requests(bytes(self.received), believes=believes)
             # A head whose body is still on its way counts for the lenient reader.
             assert lenient[: len(strict)] == strict, (lenient, strict, self.received)
             assert len(lenient) <= len(strict) + 1, (lenient, strict, self.received)

@@ -208,9 +208,11 @@ async def test_connection_takes_no_end_to_end_field_away(arena: MakeArena, name:
 
 async def test_an_early_refusal_leaves_no_body_behind_for_the_next_request(arena: MakeArena) -> None:
     async with arena() as ring:
-        ring.origin.on(b"/a", answer(b"no", status=b"403 Forbidden"))
+        ring.origin.hold(b"/a")
         client = await ring.client()
         await client.send(post(b"Content-Length: " + N, b"Expect: 100-continue"))
+        await ring.until(lambda: ring.origin.sides[-1].received.endswith(b"Expect: 100-continue\r\n\r\n"))
+        ring.origin.sides[-1].send(answer(b"no", status=b"403 Forbidden"))
         response = await client.response()
         assert response.start[0] == b"403"
         await client.send(SMUGGLED)  # a client that goes on without a body, or the body: it is the body
