@@ -154,7 +154,7 @@ class Checks:
     def _had_reason_for_stale(self, client: Client) -> bool:
         setup, now_s = self.world.schedule.setup, self.world.clock.mono()
         timed_out = now_s >= client.asked_at + setup.wait_timeout_s - INSTANT_S
-        return timed_out or self._failed_lately(client) or self._crowded(client)
+        return timed_out or self._failed_lately(client) or (client.crowded or self.crowded(client))
 
     def _varies_otherwise(self, grant: Forwarded) -> bool:
         """Whether an answer for storing told since then that the key varies on something else.
@@ -173,7 +173,7 @@ class Checks:
         since_s = client.asked_at - UNREACHABLE_FOR_S - INSTANT_S
         return any(key == client.key and at >= since_s for key, at in self.world.origin.failures)
 
-    def _crowded(self, client: Client) -> bool:
+    def crowded(self, client: Client) -> bool:
         others = sum(other.key == client.key and not other.ended for other in self.world.clients)
         return others > self.world.schedule.setup.max_waiters
 
@@ -187,7 +187,7 @@ class Checks:
                 late = now_s >= client.asked_at + setup.wait_timeout_s - INSTANT_S
                 explained = late and setup.on_wait_timeout is OnWaitTimeout.ERROR
             case RefusedError():
-                explained = self._crowded(client)
+                explained = client.crowded or self.crowded(client)
             case OriginError():
                 explained = self._failed_lately(client)
             case _:

@@ -43,6 +43,7 @@ class Client:
     sent_away: bool = False
     sent_away_at: float | None = None
     seated: tuple[str, str] | None = None
+    crowded: bool = False
     ended: bool = False
     begun: Begun | None = None
     task: asyncio.Task[None] | None = None

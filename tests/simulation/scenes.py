@@ -67,6 +67,7 @@ _THEMES: tuple[tuple[tuple[Kind, ...], tuple[Traits, ...]], ...] = (
     ((kinds.VARY,), (GERMAN, DUTCH, PLAIN)),
     ((kinds.HEURISTIC,), (PLAIN, COOKIE)),
     ((kinds.ZERO,), (PLAIN, COOKIE, COOKIE)),
+    ((kinds.ZERO,), (PLAIN, COOKIE, COOKIE)),
     ((kinds.LIVE, kinds.STRICT), (PLAIN, AUTHORIZATION, NO_CACHE)),
     (kinds.ALONE, _EVERYBODY),
     ((kinds.UNAUTHORIZED, kinds.FORBIDDEN), (PLAIN, COOKIE)),

@@ -23,7 +23,7 @@ SEED = int(os.environ.get("LOCKGATE_SIM_SEED", "20150415"))
 LEAST = 100
 """Times that each transition of the table must be taken,"""
 
-ENOUGH = 2_000
+ENOUGH = 2_500
 """in this many schedules or more."""
 
 

@@ -164,6 +164,7 @@ class World:
 
     def _ask_now(self, client: Client) -> Ask:
         client.order, client.asked_at = self.origin.next_order(), self.clock.mono()
+        client.crowded = self.checks.crowded(client)
         return self._ask(client)
 
     def _begin(self, client: Client) -> Begun:
