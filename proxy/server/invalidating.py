@@ -1,4 +1,8 @@
-"""Takes out of the cache what a write made untrue: what `policy.invalidation` and the cache groups name."""
+"""Takes out of the cache what an answer tells to be untrue.
+
+That is what a write changed, as `policy.invalidation` and the cache groups name it, and what a HEAD shows
+to be another representation by now.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.invalidation import invalidated_targets, own_target
 from proxy.policy.keys import adds_to_key, key_of_target
 from proxy.policy.surrogate_keys import SAFE_METHODS, invalidated_groups
+from proxy.policy.validation import head_invalidates
 from proxy.routing import Route
-from proxy.server.prepared import PreparedHeads
+from proxy.server.prepared import Prepared, PreparedHeads
 
 
 class Invalidating:
@@ -18,8 +23,11 @@ class Invalidating:
         self._cache = cache
         self._heads = heads
 
-    def answered(self, request: RequestHead, route: Route, response: ResponseHead) -> None:
-        """An answer to the request came; does nothing for safe methods."""
+    def answered(self, prepared: Prepared, response: ResponseHead) -> None:
+        """An answer to a request that was passed through came."""
+        request, route = prepared.request, prepared.route
+        if request.method == "HEAD":
+            self._shown_by_head(prepared, response)
         if request.method in SAFE_METHODS or not route.settings.cache.enabled:
             return
         for target in invalidated_targets(request, response, route=route.settings):
@@ -30,8 +38,18 @@ class Invalidating:
         if groups:
             self._cache.purge_where(lambda _key, tags: not groups.isdisjoint(tags))
 
-    def unknown(self, request: RequestHead, route: Route) -> None:
+    def _shown_by_head(self, prepared: Prepared, response: ResponseHead) -> None:
+        """RFC 9111 §4.3.5. What one user is told says nothing of what others would be."""
+        key, seen = prepared.key, prepared.seen
+        if key is None or b"cookie" in seen.fields or b"authorization" in seen.fields:
+            return
+        entry = self._cache.get(key, self._cache.variant_of(key, seen))
+        if entry is not None and head_invalidates(entry.head, response, length=entry.body.received_bytes):
+            entry.purged_softly = True
+
+    def unknown(self, prepared: Prepared) -> None:
         """The request was sent, no answer came, and it may have been applied (DESIGN, D4)."""
+        request, route = prepared.request, prepared.route
         if request.method not in SAFE_METHODS and route.settings.cache.enabled:
             self._purge(own_target(request), route)
 

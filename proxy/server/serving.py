@@ -389,7 +389,7 @@ class Serving:
                 route=route,
                 reason=reason,
                 now=self._services.clock.now(),
-                on_head=lambda head: self._services.invalidating.answered(request, prepared.route, head),
+                on_head=lambda head: self._services.invalidating.answered(prepared, head),
             )
         except (OriginUnreachable, OriginOverloaded):
             raise  # nothing was sent
@@ -397,7 +397,7 @@ class Serving:
             if (
                 not exchange.origin_s
             ):  # no head: nobody knows what became of it, its client's leaving included
-                self._services.invalidating.unknown(request, prepared.route)
+                self._services.invalidating.unknown(prepared)
             raise
 
     def _answer_as_recipient(self, request: RequestHead) -> None:

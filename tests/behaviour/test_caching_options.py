@@ -186,3 +186,18 @@ async def test_parts_of_a_large_stored_answer_are_written_at_the_clients_pace(wo
     found = await world.client().send("GET /a", range="bytes=0-1999999,3000000-3000001").expect(206)
     assert body[:2_000_000] in found.body
     assert found.body.count(b"Content-Range") == 2
+
+
+async def test_head_that_tells_of_another_representation_makes_the_stored_one_stale(world: World) -> None:
+    world.origin.on("GET /a").reply(200, b"old", cache_control="max-age=60", etag='"1"')
+    await world.client().send("GET /a").expect(200, b"old")
+    world.origin.on("HEAD /a").reply(200, b"old", etag='"1"')
+    await world.client().send("HEAD /a", cache_control="no-cache").expect(200)
+    await world.client().send("GET /a").expect(200, b"old")
+    world.origin.on("HEAD /a").reply(200, b"new", etag='"2"')
+    await world.client().send("HEAD /a", cache_control="no-cache", cookie="a=1").expect(200)
+    await world.client().send("GET /a").expect(200, b"old")
+    assert world.outcomes()["hit"] == 2, "what one user is told says nothing of others"
+    await world.client().send("HEAD /a", cache_control="no-cache").expect(200)
+    world.origin.on("GET /a", if_none_match='"1"').reply(200, b"new", cache_control="max-age=60", etag='"2"')
+    await world.client().send("GET /a").expect(200, b"new")
