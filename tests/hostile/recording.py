@@ -70,6 +70,8 @@ class OriginSide(asyncio.Protocol):
             reply = self.origin.reply_to(request)
             if reply is not None:
                 self.send(reply)
+            if request.start[1] in self.origin.cut_after:
+                self.cut()
 
     def send(self, octets: bytes) -> None:
         """Send these octets, asked or not."""
@@ -106,6 +108,8 @@ class RecordingOrigin:
     def __init__(self) -> None:
         self.sides: list[OriginSide] = []
         self.port = 0
+        self.cut_after: set[bytes] = set()
+        """Targets whose answer is the connection's last octets."""
         self._replies: dict[bytes, Reply] = {}
         self._server: asyncio.Server | None = None
 
@@ -124,6 +128,7 @@ class RecordingOrigin:
 
     def on(self, target: bytes, reply: Reply | bytes) -> None:
         """Answer this target so; a reply of None answers nothing."""
+        self.cut_after.discard(target)
         self._replies[target] = (lambda _: reply) if isinstance(reply, bytes) else reply
 
     def hold(self, target: bytes) -> None:
