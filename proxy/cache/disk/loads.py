@@ -212,7 +212,7 @@ class Loads:
         """Index what was examined, and drop what is of no use; what was written meanwhile is newer."""
         shelf = self._shelf
         for place, item in examined:
-            if shelf.index.get(place) is not None or self._commits.pending(place):
+            if shelf.index.get(place) is not None or self._commits.pending(place) or shelf.is_doomed(place):
                 continue
             if isinstance(item, Indexed):
                 self._index(item)

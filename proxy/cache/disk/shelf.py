@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections import Counter
 from functools import partial
 from typing import Final
 
@@ -58,6 +59,7 @@ class Shelf:
         self.frame_bytes = 4096
         self.limit_bytes = settings.max_bytes
         self.reserved_bytes = 0
+        self._doomed: Counter[Place] = Counter()
         self.remains = False  # a purged file may still be there: the purge log must be kept
         self._clearing: asyncio.Task[None] | None = None
         self._shedding: asyncio.Task[None] | None = None
@@ -107,15 +109,23 @@ class Shelf:
 
     def unlink(self, place: Place) -> None:
         """Remove the file, after what was queued before."""
-        self.jobs.put(Job(partial(self._unlink, place), self._unlinked))
+        self._doomed[place] += 1
+        self.jobs.put(Job(partial(self._unlink, place), partial(self._unlinked, place)))
 
     def _unlink(self, place: Place) -> None:
         self.directory.unlink_object(place)
 
-    def _unlinked(self, error: OSError | None) -> None:
+    def _unlinked(self, place: Place, error: OSError | None) -> None:
+        self._doomed[place] -= 1
+        if not self._doomed[place]:
+            del self._doomed[place]
         if error is not None:
             self.remains = True
             self.writes.failed(error)
+
+    def is_doomed(self, place: Place) -> bool:
+        """Whether what lies at a place that is not indexed is only waiting to be removed."""
+        return place in self._doomed
 
     def soften(self, place: Place) -> None:
         """An object was purged softly: say so in the index, in its file, and to those who get it now."""

@@ -186,7 +186,8 @@ class DiskStore:
         """
         if not self._open:
             return None
-        if self.get(key, variant) is None and self.knows_all_of(key):
+        gone = self.knows_all_of(key) or self._shelf.is_doomed(place_of(key, variant))
+        if gone and self.get(key, variant) is None:
             self._shelf.counters.misses += 1
             return None
         return self.opened(key, variant) or await self._loads.load(key, variant)

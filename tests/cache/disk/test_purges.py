@@ -143,10 +143,9 @@ async def test_the_log_is_written_anew_when_it_has_grown(
 ) -> None:
     await three(store)
     monkeypatch.setattr(module, "COMPACT_BYTES", 100)
-    await store.purge(Purge.pattern(b"a" * 200)).removed()
-    await idle(store)
-    await store.purge(Purge.key(b"a")).removed()
-    await idle(store)
+    for purge in (Purge.pattern(b"a" * 200), Purge.key(b"a")):
+        await store.purge(purge).durable()
+        await idle(store)
     await store.close()
     assert (directory / "purges.log").stat().st_size < 100
     again = a_store(directory)
@@ -165,9 +164,9 @@ async def test_the_log_is_kept_while_a_purged_file_remains(
     await three(store)
     monkeypatch.setattr(module, "COMPACT_BYTES", 1)
     monkeypatch.setattr(Directory, "unlink_object", refuse)
-    await store.purge(Purge.key(b"a")).removed()
-    await store.purge(Purge.key(b"none")).removed()
-    await idle(store)
+    for key in (b"a", b"none"):
+        await store.purge(Purge.key(key)).durable()
+        await idle(store)
     await store.close()
     monkeypatch.undo()
     assert len(object_files(directory)) == 3
