@@ -20,6 +20,7 @@ from collections.abc import Callable
 from proxy import __version__
 from proxy.config.settings import Config
 from proxy.errors import ConfigError
+from proxy.server.parser import require_c_parser
 from proxy.server.server import Server
 from proxy.tasks import spawn
 
@@ -34,8 +35,9 @@ _OTHER_FILES = 64
 def serve(config: Config) -> int:
     """Serve until SIGTERM or SIGINT, then drain; the exit status.
 
-    Raises: ConfigError if an address, a certificate or the event loop cannot be used.
+    Raises: ConfigError if an address, a certificate, the event loop or aiohttp's parser cannot be used.
     """
+    require_c_parser()
     loop_factory = _loop_factory(config)
     files = _raise_file_limit()
     _calm_the_collector()
