@@ -44,7 +44,12 @@ LAYERS: dict[str, dict[str, str]] = {
     "cache and flights": {
         "cache and flights": """
             cache.admission cache.cache cache.entry cache.fences cache.fill_budget cache.key_memory
-            cache.memory coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
+            cache.memory
+            cache.disk.bans cache.disk.commits cache.disk.directory cache.disk.file_body cache.disk.fill
+            cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout cache.disk.loads
+            cache.disk.object_file cache.disk.place cache.disk.purge_log cache.disk.purges
+            cache.disk.rebuild cache.disk.record cache.disk.shelf cache.disk.statistics cache.disk.store
+            coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
             coalesce.flights coalesce.outcomes coalesce.pacing coalesce.seat
         """,
     },
@@ -53,7 +58,7 @@ LAYERS: dict[str, dict[str, str]] = {
             __main__ admin.app admin.exposition cli compression.compressor metrics
             server.access_log server.binding server.certificate server.client_connection server.delivery
             server.exchange server.invalidating server.ledger server.listener server.own_answers
-            server.passing server.prepared server.proxy server.request_body server.response_writer
+            server.parser server.passing server.prepared server.proxy server.request_body server.response_writer
             server.run server.server server.serving
         """,
     },
