@@ -22,9 +22,10 @@ class Scalar:
     def shown(self) -> str:
         """The value for a message; of a value from the environment also where it came from."""
         found = _short(repr(self.value)) if isinstance(self.value, str) else self.text or "empty"
-        return (
-            f"{found} (from {_short(self.text)})" if "${" in self.text and self.text != self.value else found
-        )
+        if "${" not in self.text or self.text == self.value:
+            return found
+        written = self.text if self.text.isprintable() else repr(self.text)  # a message is one line
+        return f"{found} (from {_short(written)})"
 
 
 @dataclass(frozen=True, slots=True)

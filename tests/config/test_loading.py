@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config.loading import for_origin, from_text, load, with_admin
@@ -160,6 +160,7 @@ FRAGMENTS = st.sampled_from(
 
 
 @pytest.mark.slow
+@example("${A}\n\norigins")
 @given(st.lists(FRAGMENTS, max_size=40).map("".join))
 def test_any_text_ends_with_a_configuration_or_a_config_error(text: str) -> None:
     assert all(line.startswith("f.yaml:") for line in refusals(text, {"A": "x"}))
