@@ -58,8 +58,8 @@ LAYERS: dict[str, dict[str, str]] = {
             __main__ admin.app admin.exposition cli compression.compressor metrics
             server.access_log server.binding server.certificate server.client_connection server.delivery
             server.exchange server.invalidating server.ledger server.listener server.own_answers
-            server.parser server.passing server.prepared server.proxy server.request_body server.response_writer
-            server.run server.server server.serving
+            server.parser server.passing server.prepared server.proxy server.request_body
+            server.response_writer server.run server.server server.serving
         """,
     },
 }
