@@ -50,6 +50,11 @@ class JobQueue:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def last(self) -> Job | None:
+        """The job at the end, if it is not being done yet."""
+        return self._jobs[-1] if self._jobs else None
+
     def has_room(self, octets: int) -> bool:
         """Whether a job that holds so many octets may be put in. One is taken whatever its size."""
         return not self.held_bytes or self.held_bytes + octets <= self._max_bytes

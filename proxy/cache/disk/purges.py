@@ -38,8 +38,8 @@ from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-SLICE: Final = 1000
-"""Slots of the index looked at in one turn of the loop: 2 to 3 ms."""
+SLICE: Final = 200
+"""Slots of the index looked at in one turn of the loop: below 1 ms, and 3 ms if all must be removed."""
 
 COMPACT_BYTES: Final = 1024 * 1024
 """A log above this is written anew when it can be; a purge by key takes 34 octets."""

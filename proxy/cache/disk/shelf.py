@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -35,6 +36,9 @@ from proxy.tasks import spawn
 
 EVICT_AT_ONCE: Final = 256
 """Objects taken out in one turn of the loop: about 1 ms."""
+
+UNLINKS_A_JOB: Final = 32
+"""Handing over each alone would cost more than the unlink."""
 
 _SHED_WHEN_FULL: Final = 64
 """The part of the objects that goes when the disk says that it is full, although we counted otherwise."""
@@ -60,6 +64,7 @@ class Shelf:
         self.limit_bytes = settings.max_bytes
         self.reserved_bytes = 0
         self._doomed: Counter[Place] = Counter()
+        self._unlinking: tuple[list[Place], Job | None] = ([], None)
         self.remains = False  # a purged file may still be there: the purge log must be kept
         self._clearing: asyncio.Task[None] | None = None
         self._shedding: asyncio.Task[None] | None = None
@@ -110,15 +115,30 @@ class Shelf:
     def unlink(self, place: Place) -> None:
         """Remove the file, after what was queued before."""
         self._doomed[place] += 1
-        self.jobs.put(Job(partial(self._unlink, place), partial(self._unlinked, place)))
+        places, job = self._unlinking
+        if job is not None and job is self.jobs.last and len(places) < UNLINKS_A_JOB:
+            places.append(place)  # nothing was queued in between, so the order stays
+            return
+        places = [place]
+        job = Job(partial(self._unlink, places), partial(self._unlinked, places))
+        self._unlinking = (places, job)
+        self.jobs.put(job)
 
-    def _unlink(self, place: Place) -> None:
-        self.directory.unlink_object(place)
+    def _unlink(self, places: Sequence[Place]) -> None:
+        failed: OSError | None = None
+        for place in places:
+            try:
+                self.directory.unlink_object(place)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
-    def _unlinked(self, place: Place, error: OSError | None) -> None:
-        self._doomed[place] -= 1
-        if not self._doomed[place]:
-            del self._doomed[place]
+    def _unlinked(self, places: Sequence[Place], error: OSError | None) -> None:
+        for place in places:
+            self._doomed[place] -= 1
+            if not self._doomed[place]:
+                del self._doomed[place]
         if error is not None:
             self.remains = True
             self.writes.failed(error)
