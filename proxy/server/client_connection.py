@@ -356,6 +356,9 @@ class ClientConnection(BaseProtocol):
                     self._begin(self._queue.popleft())
             if self.state is State.BUSY and not self._busy:
                 self._rest()
+        except Exception:
+            self.reset()  # a defect of ours: nobody would look after this connection any more
+            raise
         finally:
             self._working = False
 
@@ -427,6 +430,7 @@ class ClientConnection(BaseProtocol):
             self.close()
             return
         self.state = State.HEAD if self._head_bytes else State.IDLE
+        self._unsent_bytes = 0  # what is unsent from now on is another answer's
         limits = self._host.limits
         self._set_deadline(limits.head_timeout_s if self._head_bytes else limits.idle_timeout_s)
 
