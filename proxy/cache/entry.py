@@ -10,9 +10,19 @@ from proxy.http.messages import ResponseHead
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.terms import Terms
 
-ENTRY_OVERHEAD_BYTES = 1024
-"""Charged to each entry beyond body and head: objects, table slots, index. An upper bound, checked by
-`tests/cache/test_memory.py` against what the interpreter really takes."""
+ENTRY_OVERHEAD_BYTES = 1536
+"""Charged to each entry beyond body and head: objects, table slots, index."""
+
+FIELD_OVERHEAD_BYTES = 240
+"""Charged to each field line beyond its octets: two objects, their pair, its place in the index.
+
+Both are upper bounds, checked by `tests/cache/test_memory.py` against what the interpreter really takes:
+counted too low, a tier of `max_bytes` would take twice that.
+"""
+
+LABEL_OVERHEAD_BYTES = 500
+"""Charged to each label: its place in the entry's set and, for one that no other entry has, a table in the
+index of places."""
 
 
 class HeadMemo:
@@ -35,11 +45,12 @@ class HeadMemo:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One variant of one key. Immutable but for `purged_softly`.
+    """One variant of one key. Immutable but for what purges and hits note: the last five.
 
     `head` has neither hop-by-hop nor framing fields. Ages count from `received_mono` on the monotonic
     clock, `received_at` is the same moment on the wall clock. `requested_mono` orders entries: a response
-    asked for earlier never replaces one asked for later.
+    asked for earlier never replaces one asked for later. `epoch` is that of the last purge by which it was
+    found not to be covered, `uses` are hits where the route refreshes ahead, at `refresh_age_s` if ever.
     """
 
     key: CacheKey
@@ -55,23 +66,41 @@ class Entry:
     memo: HeadMemo
     tags: frozenset[bytes] = frozenset()
     purged_softly: bool = False
+    softened_mono: float | None = None
+    epoch: int = 0
+    uses: int = 0
+    refresh_age_s: float | None = None
 
     def current_age_s(self, now_mono: float) -> float:
         """Seconds since the origin generated or validated it (RFC 9111 §4.2.3)."""
         return self.initial_age_s + max(0.0, now_mono - self.received_mono)
 
+    def soften(self, now_mono: float) -> None:
+        """A soft purge: stale from now on, if it was not stale before."""
+        if not self.purged_softly:
+            self.purged_softly, self.softened_mono = True, now_mono
+
+    def decisive_age_s(self, now_mono: float) -> float:
+        """Its age for a decision: of what was purged softly, at least its lifetime and the time since then."""
+        age_s = self.current_age_s(now_mono)
+        if not self.purged_softly:
+            return age_s
+        since_s = 0.0 if self.softened_mono is None else max(0.0, now_mono - self.softened_mono)
+        return max(age_s, self.terms.lifetime_s + since_s)
+
     def ttl_s(self, now_mono: float) -> float:
         """Seconds of freshness left; negative when stale."""
-        if self.purged_softly:
-            return min(-1e-9, self.terms.lifetime_s - self.current_age_s(now_mono))
-        return self.terms.lifetime_s - self.current_age_s(now_mono)
+        ttl_s = self.terms.lifetime_s - self.decisive_age_s(now_mono)
+        return min(-1e-9, ttl_s) if self.purged_softly else ttl_s
 
     def size_bytes(self) -> int:
         """What it counts for in the tier's bound: body, head, key and bookkeeping."""
         return (
             self.body.received_bytes
-            + self.head.fields.size_bytes()
+            + 2 * self.head.fields.size_bytes()  # the memo holds the lines once more
+            + FIELD_OVERHEAD_BYTES * len(self.head.fields)
             + len(self.key)
             + sum(len(value or b"") for value in self.variant)
+            + sum(len(label) + LABEL_OVERHEAD_BYTES for label in self.tags)
             + ENTRY_OVERHEAD_BYTES
         )

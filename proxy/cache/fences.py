@@ -79,6 +79,6 @@ class Fences:
         end = self._epoch if until is None else until
         if began == end:
             return False
-        if began < self._floor <= end:
+        if began < self._floor:  # the first fence after it is forgotten, and with it what it covered
             return True
         return any(fence.covers(key, tags) for fence in self._fences if began < fence.epoch <= end)

@@ -102,6 +102,10 @@ class BodyReader:
         self._body._leave(self)
 
 
+_NOBODY: set[BodyReader] = set()
+"""What an ended, kept body has for a list of readers: one for all, since a cache is full of them."""
+
+
 class SharedBody:
     """An append-only sequence of octets with one writer and many readers.
 
@@ -200,6 +204,8 @@ class SharedBody:
             self._tail = self._tail_at = 0  # a small stored body is written with one call
             self._join_tail()
         self._wake()
+        if self._keeping:
+            self._readers = _NOBODY
 
     def fail(self, error: ProxyError) -> None:
         """The body broke off: readers get what came, then the error."""
@@ -208,8 +214,11 @@ class SharedBody:
         self._wake()
 
     def stop_keeping(self) -> None:
-        """Go over to the passing regime; no new reader may start at the beginning after this."""
-        if self._keeping:
+        """Go over to the passing regime; no new reader may start at the beginning after this.
+
+        An ended body stays as it is: others may be reading it from the cache.
+        """
+        if self._keeping and not self.ended:
             self._keeping = False
             self._drop_taken()
 

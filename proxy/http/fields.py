@@ -21,14 +21,20 @@ class Fields:
 
     def __init__(self, pairs: Iterable[Pair] = ()) -> None:
         self._pairs = tuple(pairs)
-        self._by_name: dict[bytes, list[bytes]] | None = None
+        self._by_name: dict[bytes, bytes | tuple[bytes, ...]] | None = None
 
-    def _index(self) -> dict[bytes, list[bytes]]:
+    def _index(self) -> dict[bytes, bytes | tuple[bytes, ...]]:
+        # Most fields have one line, and every stored head keeps its index: no list for each of them.
         index = self._by_name
         if index is None:
             index = {}
             for name, value in self._pairs:
-                index.setdefault(name.lower(), []).append(value)
+                lower = name.lower()
+                before = index.get(lower)
+                if before is None:
+                    index[lower] = value
+                else:
+                    index[lower] = (*((before,) if isinstance(before, bytes) else before), value)
             self._by_name = index
         return index
 
@@ -57,23 +63,19 @@ class Fields:
     def get(self, name: bytes) -> bytes | None:
         """The field's value, several lines of it joined by a comma (RFC 9110 §5.3); None if absent."""
         values = self._index().get(name)
-        if values is None:
-            return None
-        return values[0] if len(values) == 1 else b", ".join(values)
+        return b", ".join(values) if isinstance(values, tuple) else values
 
     def get_all(self, name: bytes) -> tuple[bytes, ...]:
         """The value of each line of the field, in order; empty if absent."""
-        return tuple(self._index().get(name, ()))
+        values = self._index().get(name, ())
+        return values if isinstance(values, tuple) else (values,)
 
     def members(self, name: bytes) -> tuple[bytes, ...]:
         """The comma-separated members of a list field, stripped, empty ones dropped (RFC 9110 §5.6.1).
 
         Quoted strings are not understood: for lists of tokens only.
         """
-        values = self._index().get(name)
-        if values is None:
-            return ()
-        parts = (part.strip(b" \t") for value in values for part in value.split(b","))
+        parts = (part.strip(b" \t") for value in self.get_all(name) for part in value.split(b","))
         return tuple(part for part in parts if part)
 
     def without(self, names: Iterable[bytes]) -> Fields:
