@@ -21,9 +21,9 @@ LAYERS: dict[str, dict[str, str]] = {
             http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
             policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
-            policy.invalidation policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
-            policy.post policy.profile policy.query policy.ranges policy.request_checks policy.rewriting
-            policy.sharing policy.surrogate_keys policy.targeted policy.terms policy.upgrades
+            policy.invalidation policy.key_parts policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
+            policy.post policy.profile policy.purge_order policy.purges policy.query policy.ranges policy.request_checks policy.rewriting
+            policy.sharing policy.surrogate_keys policy.target_uri policy.targeted policy.terms policy.upgrades
             policy.validation
         """,
     },

@@ -1,22 +1,23 @@
-"""The response cache: the memory tier, what is remembered of keys, and fences, under one roof.
+"""The response cache: the memory tier, what is remembered of keys, fences and purges, under one roof.
 
-Every change of what may be served goes through here, so that no purge forgets one of the three.
+Every change of what may be served goes through here, so that no purge forgets one of them.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from proxy.cache.admission import Admission
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
+from proxy.cache.glance import Glance
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStatistics, MemoryStore
+from proxy.cache.purging import Covers, PurgeReceipt, PurgeStatistics, Purging
 from proxy.clock import Clock
 from proxy.config.settings import CacheSettings
 from proxy.http.messages import RequestHead
 from proxy.policy.keys import CacheKey, Variant, variant_of
+from proxy.policy.purges import Coverage, Everything, PurgeKind
 
 
 class ResponseCache:
@@ -32,7 +33,7 @@ class ResponseCache:
         self._memory = MemoryStore(
             max_bytes=settings.max_bytes, max_entry_bytes=settings.max_entry_bytes, policy=settings.policy
         )
-        self._purges = 0
+        self._purging = Purging(self._memory, fences=self.fences, clock=clock, forget=self.keys.forget)
 
     def __repr__(self) -> str:
         return f"<ResponseCache {self._memory!r} {self.fences!r}>"
@@ -41,6 +42,14 @@ class ResponseCache:
         """The memory tier's counters."""
         return self._memory.statistics()
 
+    def purge_statistics(self) -> PurgeStatistics:
+        """The purges' counters."""
+        return self._purging.statistics()
+
+    def close(self) -> None:
+        """Stop sweeping."""
+        self._purging.close()
+
     def variant_of(self, key: CacheKey, request: RequestHead) -> Variant:
         """Which variant of the key this request selects, as far as is known of the key (RFC 9111 §4.1)."""
         names = self.keys.varies_on(key)
@@ -48,12 +57,20 @@ class ResponseCache:
 
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place, fresh or stale."""
-        return self._memory.get(key, variant)
+        entry = self._memory.get(key, variant)
+        if entry is None or entry.epoch >= self._purging.newest:
+            return entry
+        return self._purging.checked(entry)
+
+    def glance(self) -> Glance:
+        """The same, read without a trace."""
+        return Glance(self._memory, self._purging, self.keys)
 
     def store(self, entry: Entry, *, began: int, max_variants: int) -> bool:
         """Store what a fill that began in epoch `began` brought; False if fenced, superseded or too large."""
         if self.fences.crossed(began, entry.key, entry.tags):
             return False
+        entry.epoch = self.fences.epoch
         if not self._memory.put(entry, max_variants=max_variants):
             return False
         self.keys.learn_varies_on(entry.key, entry.varies_on)
@@ -65,35 +82,31 @@ class ResponseCache:
         if self._memory.get(entry.key, entry.variant) is entry:
             self._memory.remove(entry.key, entry.variant)
 
-    def purge(self, key: CacheKey, *, soft: bool = False) -> int:
-        """Remove every variant of the key, or make it stale; how many there were.
+    def begin_purge(
+        self, coverage: Coverage, *, soft: bool = False, kind: PurgeKind | None = None
+    ) -> PurgeReceipt:
+        """Purge what it covers, in this step; what there was is removed, or made stale, in the turns after.
 
         A fill that runs now is not stored, soft or hard: it may have been generated before what the
         purge tells of.
         """
-        self._purges += 1
-        self.fences.raise_fence(lambda fill_key, _tags: fill_key == key)
-        self.keys.forget(key)
-        if not soft:
-            return self._memory.remove_key(key)
-        entries = self._memory.variants(key)
-        for entry in entries:
-            entry.purged_softly = True
-        return len(entries)
+        places = self._memory.places(coverage, all_at_once=not soft)
+        return self._purging.begin(kind or coverage.kind, coverage.covers, soft=soft, places=places)
 
-    def purge_where(self, covers: Callable[[CacheKey, frozenset[bytes]], bool], *, soft: bool = False) -> int:
-        """Purge what `covers(key, tags)` accepts, stored or on its way; how many entries there were."""
-        self._purges += 1
-        self.fences.raise_fence(covers)
-        found = [entry for entry in self._memory if covers(entry.key, entry.tags)]
-        for entry in found:
-            self.keys.forget(entry.key)
-            if soft:
-                entry.purged_softly = True
-            else:
-                self._memory.remove(entry.key, entry.variant)
-        return len(found)
+    def purge(self, key: CacheKey, *, soft: bool = False) -> int:
+        """Purge every variant of this very key, as an invalidation; how many there were."""
+        self.keys.forget(key)
+        places = [(key, entry.variant) for entry in self._memory.variants(key)]
+        receipt = self._purging.begin(
+            PurgeKind.INVALIDATION, lambda one, _labels: one == key, soft=soft, places=places
+        )
+        return receipt.entries
+
+    def purge_where(self, covers: Covers, *, soft: bool = False) -> int:
+        """Purge what `covers(key, labels)` accepts; how many were found in this step."""
+        places = self._memory.places(Everything(), all_at_once=not soft)
+        return self._purging.begin(PurgeKind.PATTERN, covers, soft=soft, places=places).entries
 
     def purge_all(self, *, soft: bool = False) -> int:
-        """Purge everything; how many entries there were."""
-        return self.purge_where(lambda _key, _tags: True, soft=soft)
+        """Purge everything; how many were found in this step."""
+        return self.begin_purge(Everything(), soft=soft).entries

@@ -81,7 +81,7 @@ class Entry:
             self.purged_softly, self.softened_mono = True, now_mono
 
     def decisive_age_s(self, now_mono: float) -> float:
-        """Its age for a decision: of what was purged softly, at least its lifetime and the time since then."""
+        """Its age for a decision; of what was purged softly at least its lifetime, and the time since."""
         age_s = self.current_age_s(now_mono)
         if not self.purged_softly:
             return age_s

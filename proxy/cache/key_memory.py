@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from cachetools import LRUCache
+from cachetools import Cache, LRUCache
 
 from proxy.clock import Clock
 from proxy.policy.keys import CacheKey, Variant
@@ -70,9 +70,30 @@ class KeyMemory:
         message: str | None = _unexpired(self._unreachable, key, self._clock.mono())
         return message
 
+    # the same without a trace: looking keeps nothing alive
+
+    def glance_varies_on(self, key: CacheKey) -> tuple[bytes, ...]:
+        """As `varies_on`."""
+        names: tuple[bytes, ...] | None = _glance(self._varies_on, key)
+        return names or ()
+
+    def glance_not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
+        """As `not_shareable`."""
+        mark = _glance(self._not_shareable, (key, variant))
+        return mark[1] if mark is not None and mark[0] > self._clock.mono() else None
+
+    def glance_unreachable(self, key: CacheKey) -> str | None:
+        """As `unreachable`."""
+        mark = _glance(self._unreachable, key)
+        return mark[1] if mark is not None and mark[0] > self._clock.mono() else None
+
     def forget(self, key: CacheKey) -> None:
         """A purge: nothing that was learned from old answers holds."""
         self._unreachable.pop(key, None)
+
+
+def _glance(table: LRUCache[Any, Any], key: Hashable) -> Any:
+    return Cache.__getitem__(table, key) if key in table else None
 
 
 def _unexpired(table: LRUCache[Any, tuple[float, Any]], key: Hashable, now_mono: float) -> Any:

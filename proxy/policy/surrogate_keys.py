@@ -44,6 +44,12 @@ def _groups(fields: Fields, name: bytes) -> tuple[str, ...]:
     return groups[:MAX_GROUPS] if len(groups) == len(members) else ()
 
 
+def plain_groups(fields: Fields) -> frozenset[bytes]:
+    """The names of the response's cache groups, of any origin; less those that a label is made like."""
+    groups = _groups(fields, b"cache-groups")
+    return frozenset(group.encode() for group in groups if ", " not in group)
+
+
 def uri_origin(request: RequestHead) -> bytes:
     """Scheme and authority that two targets share if they are of one origin (RFC 9110 §4.3.1)."""
     authority = normal_authority(request.authority, scheme=request.scheme)

@@ -1,0 +1,74 @@
+"""Where the entries of a label or of a page are: what a purge by tag, or by URL, has to look at.
+
+A label's places are found in one step, however many entries there are beside them. Pages are kept only for
+entries whose key is more than their target, or that answer for several queries: of all others the key is
+known from the URL. Bounded by the entries, each of which is charged for its labels (`Entry.size_bytes`).
+"""
+
+from __future__ import annotations
+
+from proxy.cache.entry import Entry
+from proxy.policy.key_parts import page_of, target_key_of
+from proxy.policy.keys import CacheKey, Variant
+from proxy.policy.purges import varies_on_search
+
+Place = tuple[CacheKey, Variant]
+
+
+class PlaceIndex:
+    """Places of entries by label and by page."""
+
+    def __init__(self) -> None:
+        self._by_label: dict[bytes, dict[Place, None]] = {}
+        self._by_page: dict[bytes, dict[Place, None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<PlaceIndex {len(self._by_label)} labels, {len(self._by_page)} pages>"
+
+    def __len__(self) -> int:
+        return len(self._by_label) + len(self._by_page)
+
+    def add(self, place: Place, entry: Entry) -> None:
+        """The entry is at this place now."""
+        for label in entry.tags:
+            self._by_label.setdefault(label, {})[place] = None
+        page = _page(entry)
+        if page is not None:
+            self._by_page.setdefault(page, {})[place] = None
+
+    def discard(self, place: Place, entry: Entry) -> None:
+        """The entry is there no more."""
+        for label in entry.tags:
+            _discard(self._by_label, label, place)
+        page = _page(entry)
+        if page is not None:
+            _discard(self._by_page, page, place)
+
+    def labelled(self, label: bytes) -> list[Place]:
+        """The places of the entries with this label."""
+        return list(self._by_label.get(label, ()))
+
+    def on_page(self, page: bytes) -> list[Place]:
+        """The places of the entries of this page that their URL alone does not tell."""
+        return list(self._by_page.get(page, ()))
+
+    def forget(self, label: bytes) -> None:
+        """All that have the label now are to go: the next purge need not look at them again."""
+        self._by_label.pop(label, None)
+
+
+def _discard(table: dict[bytes, dict[Place, None]], name: bytes, place: Place) -> None:
+    places = table.get(name)
+    if places is not None:
+        places.pop(place, None)
+        if not places:
+            del table[name]
+
+
+def _page(entry: Entry) -> bytes | None:
+    try:
+        if len(target_key_of(entry.key)) == len(entry.key) and not varies_on_search(entry.tags):
+            return None
+        return page_of(entry.key)
+    except ValueError:  # a key of another make names no URL
+        return None

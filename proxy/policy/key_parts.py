@@ -1,0 +1,129 @@
+"""Cache keys read back into what they were made of: for purges by URL, and to be shown.
+
+A prefix or pattern is compared with the URL of a key, never with its octets: in those a length stands before
+each part, and what a client puts into one part could pass for another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.policy.keys import CacheKey
+
+TargetKey = bytes
+"""What every key of one target begins with: `keys.key_of_target`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParts:
+    """What `keys.cache_key` put into a key.
+
+    `target` is the one that the origin is asked for. `route` is the name, `fields` and `cookies` are what
+    the route adds: None is a field that was absent, no value a cookie that was. `cookie_lines` are the
+    whole Cookie lines, where these belong to the key.
+    """
+
+    scheme: bytes
+    authority: bytes
+    target: bytes
+    route: bytes
+    fields: tuple[tuple[bytes, bytes | None], ...] = ()
+    cookies: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
+    cookie_lines: tuple[bytes, ...] = ()
+
+    @property
+    def url(self) -> bytes:
+        """The URL, with the target as the origin is asked for it."""
+        return b"%b://%b%b" % (self.scheme, self.authority, self.target)
+
+
+class _Reader:
+    """Reads a key from its beginning. Raises: ValueError where it is none."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self.at = 0
+
+    @property
+    def at_end(self) -> bool:
+        return self.at == len(self._octets)
+
+    def take(self, mark: bytes) -> bool:
+        """Whether this comes next; then it is passed over."""
+        found = self._octets.startswith(mark, self.at)
+        self.at += found
+        return found
+
+    def netstring(self) -> bytes:
+        colon = self._octets.index(b":", self.at)
+        begin = colon + 1
+        end = begin + int(self._octets[self.at : colon])
+        if self._octets[end : end + 1] != b",":
+            raise ValueError(f"no cache key: {self._octets!r}")
+        self.at = end + 1
+        return self._octets[begin:end]
+
+    def skip(self) -> None:
+        """Pass over one netstring."""
+        colon = self._octets.index(b":", self.at)
+        self.at = colon + 2 + int(self._octets[self.at : colon])
+
+    def values(self) -> tuple[bytes, ...]:
+        """Netstrings with `~` between them, up to `;`."""
+        found: list[bytes] = []
+        while not self.take(b";"):
+            if found and not self.take(b"~"):
+                raise ValueError(f"no cache key: {self._octets!r}")
+            found.append(self.netstring())
+        return tuple(found)
+
+
+def parts_of_key(key: CacheKey) -> KeyParts:
+    """The parts of a key. Raises: ValueError if `cache_key` did not make it."""
+    reader = _Reader(key)
+    scheme, authority, target = reader.netstring(), reader.netstring(), reader.netstring()
+    route = _Reader(reader.netstring()).netstring()
+    fields: list[tuple[bytes, bytes | None]] = []
+    while reader.take(b"f"):
+        name = reader.netstring()
+        fields.append((name, None if reader.take(b"~") else reader.netstring()))
+    cookies: list[tuple[bytes, tuple[bytes, ...]]] = []
+    while reader.take(b"c"):
+        cookies.append((reader.netstring(), reader.values()))
+    lines: list[bytes] = []
+    while not reader.at_end:
+        lines.append(reader.netstring())
+    return KeyParts(scheme, authority, target, route, tuple(fields), tuple(cookies), tuple(lines))
+
+
+def place_of_key(key: CacheKey) -> tuple[bytes, bytes, bytes]:
+    """Authority, target and route name of a key. Raises: ValueError."""
+    reader = _Reader(key)
+    reader.skip()
+    return reader.netstring(), reader.netstring(), _Reader(reader.netstring()).netstring()
+
+
+def target_key_of(key: CacheKey) -> TargetKey:
+    """The part of a key that all keys of its target share. Raises: ValueError."""
+    reader = _Reader(key)
+    for _ in range(4):
+        reader.skip()
+    return key[: reader.at]
+
+
+def page_of(key: CacheKey) -> bytes:
+    """What all keys of one path share, whatever their queries: not a key itself. Raises: ValueError."""
+    reader = _Reader(key)
+    reader.skip()
+    reader.skip()
+    begin = reader.at
+    path = reader.netstring().partition(b"?")[0]
+    middle = reader.at
+    reader.skip()
+    return b"%b%b %b" % (key[:begin], path, key[middle : reader.at])
+
+
+def url_of_key(key: CacheKey) -> bytes:
+    """The URL of a key, see `KeyParts.url`. Raises: ValueError."""
+    reader = _Reader(key)
+    return b"%b://%b%b" % (reader.netstring(), reader.netstring(), reader.netstring())
