@@ -66,6 +66,8 @@ def read_response_head(raw: bytes) -> ResponseHead:
         if not raw.startswith(b"101", 9):
             raise HeadDefect(f"its head is malformed: {error}") from error
     pairs = collector.pairs
+    if len(pairs) != raw.count(b"\r\n") - 2:
+        raise HeadDefect("its head is malformed: the parser gave up inside it")
     if len(pairs) > MAX_FIELDS:
         raise HeadDefect(f"its head has {len(pairs)} fields, above {MAX_FIELDS}")
     return ResponseHead(

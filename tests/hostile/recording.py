@@ -49,6 +49,10 @@ class OriginSide(asyncio.Protocol):
         self._requests: list[Message] = []
         self._defect: NotHttp | None = None
         self.lost = False
+        self.switched = False
+        """A 101 was sent: what comes is no HTTP."""
+        self.keeps_open = False
+        """An end of the proxy's direction is not answered with an end of ours."""
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -58,8 +62,13 @@ class OriginSide(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
 
+    def eof_received(self) -> bool:
+        return self.keeps_open
+
     def data_received(self, data: bytes) -> None:
         self.received += data
+        if self.switched:
+            return
         try:
             requests, self._pending = strict_requests(self._pending + data)
         except NotHttp as defect:
@@ -76,6 +85,7 @@ class OriginSide(asyncio.Protocol):
     def send(self, octets: bytes) -> None:
         """Send these octets, asked or not."""
         assert self.transport is not None
+        self.switched = self.switched or octets.startswith(b"HTTP/1.1 101 ")
         self.transport.write(octets)
 
     def cut(self) -> None:
@@ -92,6 +102,8 @@ class OriginSide(asyncio.Protocol):
 
     def check(self) -> None:
         """That no reader of what was received sees other requests than the strict one."""
+        if self.switched:
+            return
         strict = [request.start for request in self.requests]
         for believes in (b"content-length", b"transfer-encoding"):
             lenient = lenient_requests(bytes(self.received), believes=believes)
