@@ -94,6 +94,18 @@ def preferred_coding(request: RequestHead, codings: tuple[ContentCoding, ...]) -
     return best
 
 
+def takes_coding_of(request: RequestHead, head: ResponseHead) -> bool:
+    """Whether the client said that it takes a response in the codings that this one has, or has none of.
+
+    Without Accept-Encoding it would have to take anything; it is asked to take identity only.
+    """
+    weights = accepted_codings(request.fields.get(b"accept-encoding") or b"")
+    codings = [coding.lower() for coding in head.fields.members(b"content-encoding")]
+    if not codings:
+        return _identity_weight(weights) != 0
+    return all(_accepts(weights, _ALIASES.get(coding, coding)) for coding in codings)
+
+
 def reduced_accept_encoding(fields: Fields, codings: tuple[ContentCoding, ...]) -> bytes | None:
     """The Accept-Encoding that tells an origin no more than which of these codings the client takes.
 

@@ -10,12 +10,14 @@ from proxy.http.fields import Fields, Pair
 from proxy.http.messages import ResponseHead
 from proxy.policy.validation import (
     MAX_TAGS,
+    MAX_TAGS_BYTES,
     head_freshens,
     head_invalidates,
+    may_be_selected,
     selected_by,
     validators_of,
 )
-from tests.policy.heads import response
+from tests.policy.heads import request, response
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 OTHER = "Mon, 07 Nov 1994 08:49:37 GMT"
@@ -46,6 +48,48 @@ def test_one_request_validates_all_that_have_a_tag(stored: tuple[str, ...], fiel
 def test_the_number_of_tags_is_bounded() -> None:
     ((_, value),) = validators_of([response(f'ETag: "{number}"') for number in range(100)])
     assert value.count(b",") == MAX_TAGS - 1
+    assert value.endswith(b'"98", "99"'), "the most recent are kept, and stay last"
+
+
+def test_their_octets_are_bounded() -> None:
+    ((_, value),) = validators_of([response(f'ETag: "{number}{"x" * 1000}"') for number in range(9)])
+    assert MAX_TAGS_BYTES - 1100 < len(value) <= MAX_TAGS_BYTES
+
+
+@pytest.mark.parametrize(
+    ("stored", "fields"),
+    [
+        pytest.param((f'ETag: "a"|Last-Modified: {DATE}',), ((b"If-None-Match", b'"a"'),), id="by-its-tag"),
+        pytest.param((f"Last-Modified: {DATE}",), (), id="a-date-would-ask-of-another"),
+        pytest.param(('ETag: "a"', 'ETag: "b"'), ((b"If-None-Match", b'"a", "b"'),), id="two"),
+    ],
+)
+def test_other_variants_are_asked_about_by_their_tags_only(
+    stored: tuple[str, ...], fields: tuple[Pair, ...]
+) -> None:
+    assert validators_of([response(head) for head in stored], own=False) == fields
+
+
+@pytest.mark.parametrize(
+    ("accepted", "head", "status", "may"),
+    [
+        pytest.param(None, 'ETag: "a"', 200, True, id="identity"),
+        pytest.param("gzip", 'ETag: "a"|Content-Encoding: gzip', 200, True, id="a-coding-that-is-taken"),
+        pytest.param("x-gzip", 'ETag: "a"|Content-Encoding: gzip', 200, True, id="by-its-old-name"),
+        pytest.param("br", 'ETag: "a"|Content-Encoding: gzip', 200, False, id="another-coding"),
+        pytest.param("gzip;q=0", 'ETag: "a"|Content-Encoding: gzip', 200, False, id="a-coding-refused"),
+        pytest.param("gzip", 'ETag: "a"|Content-Encoding: gzip, br', 200, False, id="one-of-two"),
+        pytest.param(None, 'ETag: "a"|Content-Encoding: gzip', 200, False, id="nothing-said"),
+        pytest.param("gzip, *;q=0", 'ETag: "a"', 200, False, id="identity-refused"),
+        pytest.param(None, f"Last-Modified: {DATE}", 200, False, id="no-tag"),
+        pytest.param(None, 'ETag: "a"', 404, False, id="no-304-stands-for-it"),
+    ],
+)
+def test_only_what_the_client_could_take_is_offered_of_other_variants(
+    accepted: str | None, head: str, status: int, may: bool
+) -> None:
+    asking = request("" if accepted is None else f"Accept-Encoding: {accepted}")
+    assert may_be_selected(asking, response(head, status=status)) is may
 
 
 @pytest.mark.parametrize(
@@ -65,6 +109,13 @@ def test_the_number_of_tags_is_bounded() -> None:
 def test_a_304_selects_one_of_them(validation: str, stored: tuple[str, ...], place: int | None) -> None:
     heads = [response(head) for head in stored]
     assert selected_by(response(validation, status=304), heads) == place
+
+
+def test_a_304_about_another_variant_must_have_its_tag() -> None:
+    assert selected_by(response('ETag: "a"', status=304), [response('ETag: "a"')], own=False) == 0
+    for fields in ("", f"Last-Modified: {DATE}"):
+        stored = response(f'ETag: "a"|Last-Modified: {DATE}')
+        assert selected_by(response(fields, status=304), [stored], own=False) is None
 
 
 def test_under_the_strict_profile_a_bare_304_selects_nothing_with_a_validator() -> None:
