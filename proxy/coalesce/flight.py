@@ -193,7 +193,10 @@ class Flight:
         """The exchange leaves. When nobody is left, the flight goes on only if that is worth it (D3)."""
         if self._seats.pop(seat, self) is self:
             return
-        if not self._seats and not self.plan.background and not self._goes_on_alone():
+        self._stop_if_nobody_takes_it()
+
+    def _stop_if_nobody_takes_it(self) -> None:
+        if not self._seats and not self._goes_on_alone():
             self.cancel()
 
     def cancel(self) -> None:
@@ -218,6 +221,8 @@ class Flight:
     def _goes_on_alone(self) -> bool:
         if self.state is State.OVER or self.body.ended:
             return True  # nothing left to stop
+        if self.plan.background:
+            return self.head is None or self._entry_terms is not None
         if self._entry_terms is None or self.body.expected_bytes is None:
             return False
         return (
@@ -420,11 +425,15 @@ class Flight:
         if body.ended:  # a 304: the stored body is the body
             self._commit()
             return
+        if self._entry_terms is None:
+            self._discard_validated()
+        self._stop_if_nobody_takes_it()  # a background flight may find an event stream
         while piece := await response.read():
             body.append(piece)
             if body.keeping and (self._too_large() or not self._take_budget(len(piece))):
                 self._stop_keeping()
             if not body.keeping:
+                self._stop_if_nobody_takes_it()
                 await body.wait_room()
         body.finish()
         self._commit()
@@ -451,8 +460,7 @@ class Flight:
     def _commit(self) -> None:
         assert self.head is not None, f"{self!r} has a body and no head"
         if self._entry_terms is None:
-            if self.plan.stored is not None and self.head.status < 400 and _anonymous(self.plan.request):
-                self._cache.discard(self.plan.stored)
+            self._discard_validated()
             return
         entry = Entry(
             key=self.plan.key,
@@ -469,6 +477,12 @@ class Flight:
             tags=self.tags,
         )
         self._cache.store(entry, began=self.epoch, max_variants=self.plan.route.cache.max_variants)
+
+    def _discard_validated(self) -> None:
+        """What was to be validated may not be stored any more, by the origin's last word."""
+        stored, head = self.plan.stored, self.head
+        if stored is not None and head is not None and head.status < 400 and _anonymous(self.plan.request):
+            self._cache.discard(stored)
 
     def _broke_off(self, error: BaseException) -> None:
         """The forward request failed, in the middle of the body or before the head; or nobody was left."""
