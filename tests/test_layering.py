@@ -21,10 +21,11 @@ LAYERS: dict[str, dict[str, str]] = {
             http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
             policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
-            policy.invalidation policy.key_parts policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
-            policy.post policy.profile policy.purge_order policy.purges policy.query policy.ranges policy.request_checks policy.rewriting
-            policy.sharing policy.surrogate_keys policy.target_uri policy.targeted policy.terms policy.upgrades
-            policy.validation
+            policy.invalidation policy.key_parts policy.keys policy.multipart_ranges
+            policy.no_vary_search policy.partial policy.post policy.profile policy.purge_order
+            policy.purges policy.query policy.ranges policy.request_checks policy.rewriting
+            policy.sharing policy.surrogate_keys policy.target_uri policy.targeted policy.terms
+            policy.upgrades policy.validation
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port"},
@@ -43,14 +44,15 @@ LAYERS: dict[str, dict[str, str]] = {
     # One group: an entry holds the body that its flight fills, and a flight stores the entry.
     "cache and flights": {
         "cache and flights": """
-            cache.admission cache.cache cache.entry cache.fences cache.fill_budget cache.key_memory
-            cache.memory
+            cache.admission cache.cache cache.entry cache.fences cache.fill_budget cache.glance
+            cache.key_memory cache.memory cache.place_index cache.purging
             cache.disk.bans cache.disk.commits cache.disk.directory cache.disk.file_body cache.disk.fill
             cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout cache.disk.loads
             cache.disk.object_file cache.disk.place cache.disk.purge_log cache.disk.purges
             cache.disk.rebuild cache.disk.record cache.disk.shelf cache.disk.statistics cache.disk.store
-            coalesce.answer coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
-            coalesce.flights coalesce.outcomes coalesce.pacing coalesce.seat
+            coalesce.answer coalesce.ask coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
+            coalesce.flights coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.refreshing
+            coalesce.seat
         """,
     },
     "shells": {

@@ -18,6 +18,7 @@ from proxy.config.settings import CacheSettings
 from proxy.http.messages import RequestHead
 from proxy.policy.keys import CacheKey, Variant, variant_of
 from proxy.policy.purges import Coverage, Everything, PurgeKind
+from proxy.policy.sharing import Reason
 
 
 class ResponseCache:
@@ -61,6 +62,14 @@ class ResponseCache:
         if entry is None or entry.epoch >= self._purging.newest:
             return entry
         return self._purging.checked(entry)
+
+    def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
+        """Why nobody should wait for this key now, or None."""
+        return self.keys.not_shareable(key, variant)
+
+    def unreachable(self, key: CacheKey) -> str | None:
+        """What the last connection failed with, if that is a moment ago."""
+        return self.keys.unreachable(key)
 
     def glance(self) -> Glance:
         """The same, read without a trace."""

@@ -16,75 +16,47 @@ flight for a key, however many such requests come, and they are no lever for a h
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
-from proxy.coalesce.flight import Flight, FlightPlan, State
+from proxy.coalesce.ask import Ask, Wait
+from proxy.coalesce.flight import Flight, FlightPlan
 from proxy.coalesce.flights import Flights, FlightStatistics
+from proxy.coalesce.next_step import (
+    MAX_REGROUPS,
+    Join,
+    Lead,
+    Look,
+    Pass,
+    Refuse,
+    Serve,
+    StaleOr,
+    Step,
+    WaitBehind,
+    look_up,
+    next_step,
+    range_is_near,
+    stale_entry,
+)
 from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, TimedOut
 from proxy.coalesce.pacing import Pacer
+from proxy.coalesce.refreshing import Refreshing
 from proxy.coalesce.seat import Seat
 from proxy.config.settings import OnWaitTimeout, RouteSettings
-from proxy.errors import FlightFailed, NotStored, ProxyError, RefusedError, WaitTimedOut
-from proxy.http.messages import RequestHead
-from proxy.origin.port import ForwardRequest, OnInformational, Origin
-from proxy.policy.cache_control import RequestDirectives
+from proxy.errors import ProxyError, WaitTimedOut
+from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_status import ForwardReason
 from proxy.policy.conditional import has_validator
-from proxy.policy.decide import Forward, OnlyIfCached, ServeStored, decide, may_serve_stale_on_error
-from proxy.policy.keys import CacheKey, Variant
-from proxy.policy.ranges import parse_range
-from proxy.policy.sharing import may_take
-
-MAX_REGROUPS = 3
-"""After this many times an exchange stops looking for company: an origin whose `Vary` changes with each
-answer must not keep a client from ever being answered."""
+from proxy.policy.keys import Variant
 
 TIMED_OUT_RELEASE_RATE = 100.0
 """Waiters a second that go to the origin after their deadline, where `release_rate` sets no other: a
 time-out strikes all at once, and the origin is slow already."""
-
-
-class BuildForward(Protocol):
-    """Builds the forward request: validating `stored`, or `alone` with the client's own conditions."""
-
-    def __call__(self, *, stored: Entry | None, alone: bool) -> ForwardRequest: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request that may be answered from the cache or a flight.
-
-    `with_authorization` requests share only what is stored for the key and allows it (RFC 9111 §3.5).
-    """
-
-    key: CacheKey
-    request: RequestHead
-    directives: RequestDirectives
-    route: RouteSettings
-    origin: Origin
-    forward: BuildForward
-    with_authorization: bool = False
-    on_informational: OnInformational | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is stored for an ask, as of now."""
-
-    variant: Variant
-    entry: Entry | None
-    reason: ForwardReason
-    revalidate: bool
-
-    @property
-    def validates(self) -> Entry | None:
-        """The entry that the forward request is to validate."""
-        return self.entry if self.revalidate else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +67,20 @@ class Joined:
     reason: ForwardReason
 
 
-@dataclass(frozen=True, slots=True)
-class _Behind:
-    """A flight that began too early for this request is still asking."""
-
-    flight: Flight
-
-
-@dataclass(slots=True, eq=False)
-class Wait:
-    """One exchange's wait: since when, until when, and how often it was sent back."""
-
-    arrived_mono: float
-    deadline_mono: float
-    regroups: int = 0
-    reelection: bool = False
-
-
 class Coalescer:
     """Answers requests from the cache and from flights."""
 
-    def __init__(self, *, cache: ResponseCache) -> None:
+    def __init__(
+        self,
+        *,
+        cache: ResponseCache,
+        max_refreshes: int = 0,
+        random_share: Callable[[], float] = random.random,
+    ) -> None:
         self.cache = cache
         self._clock = cache.clock
         self._flights = Flights(cache=cache)
+        self._refreshing = Refreshing(clock=cache.clock, limit=max_refreshes, random_share=random_share)
         self._pacers: dict[tuple[str, str, bool], Pacer] = {}
 
     def __repr__(self) -> str:
@@ -127,6 +89,21 @@ class Coalescer:
     def statistics(self) -> FlightStatistics:
         """The flights' counters."""
         return self._flights.statistics()
+
+    def foresee(self, ask: Ask) -> tuple[Step, Entry | None]:
+        """What this request would get now, and what would stand in for a failure; nothing happens."""
+        glance, now_mono = self.cache.glance(), self._clock.mono()
+        step = next_step(ask, self.wait_for(ask), stored=glance, flights=self._flights, now_mono=now_mono)
+        return step, stale_entry(ask, stored=glance, now_mono=now_mono)
+
+    def running(self, ask: Ask) -> Flight | None:
+        """The flight that is found at the place of this request."""
+        return self._flights.find(ask.key, self.cache.glance().variant_of(ask.key, ask.request))
+
+    @property
+    def refreshed(self) -> int:
+        """Flights that were started to refresh an entry before it expired."""
+        return self._refreshing.refreshed
 
     def close(self) -> None:
         """Stop every flight."""
@@ -161,13 +138,13 @@ class Coalescer:
         leader, what the origin port raises.
         """
         wait = wait or self.wait_for(ask)
-        step: Answer | PassThrough | Joined | _Behind
+        step: Answer | PassThrough | Joined | WaitBehind
         while True:
             step, joined = joined or self._next_step(ask, wait), None
             match step:
                 case Answer() | PassThrough():
                     return step
-                case _Behind(flight):
+                case WaitBehind(flight):
                     answer = await self._wait_behind(ask, flight, wait)
                 case Joined(seat, reason):
                     answer = await self._seated(ask, seat, reason, wait)
@@ -178,98 +155,42 @@ class Coalescer:
 
     # look-up and joining: no await in here
 
-    def _look(self, ask: Ask) -> Answer | _Look:
-        variant = self.cache.variant_of(ask.key, ask.request)
-        entry = self.cache.get(ask.key, variant)
+    def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | WaitBehind:
+        """Decide, and do what is decided."""
         now_mono = self._clock.mono()
-        miss = ForwardReason.VARY_MISS if variant else ForwardReason.URI_MISS
-        if entry is not None and may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
-            entry, miss = None, ForwardReason.REQUEST
-        decision = decide(
-            ask.directives,
-            None if entry is None else entry.terms,
-            age_s=0.0 if entry is None else _age_s(entry, now_mono),
-            honour_no_cache=ask.route.cache.honour_no_cache,
-            miss=miss,
-        )
-        match decision:
-            case ServeStored(revalidate_behind=behind):
-                assert entry is not None, "decided to serve what is not stored"
-                if behind:
-                    self._revalidate_behind(ask, variant, entry)
-                return self._stored_answer(entry)
-            case OnlyIfCached():
-                raise NotStored("only-if-cached was asked for, and nothing stored may answer it")
-            case Forward(reason=reason, revalidate=revalidate):
-                return _Look(
-                    variant, entry, reason, revalidate and entry is not None and has_validator(entry.head)
-                )
+        step = next_step(ask, wait, stored=self.cache, flights=self._flights, now_mono=now_mono)
+        match step:
+            case Serve():
+                return self._served(ask, step)
+            case Refuse(error=error):
+                raise error
+            case StaleOr(error=error):
+                return self._stale_or_raise(ask, error)
+            case WaitBehind():
+                return step
+            case Join(flight=flight, look=look):
+                seat = flight.take_seat(Role.WAITER, ask.request, deadline_mono=wait.deadline_mono)
+                return Joined(seat, look.reason)
+            case Pass(reason=reason, outcome=outcome):
+                return PassThrough(reason, outcome)
+            case Lead(look=look, joinable=joinable):
+                return self._lead(ask, look, joinable=joinable, reelection=wait.reelection)
             case never:
                 assert_never(never)
 
-    def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | _Behind:
-        look = self._look(ask)
-        if isinstance(look, Answer):
-            return look
-        step = self._join(ask, look, wait)
-        if step is not None:
-            return step
-        if ask.request.method == "HEAD":
-            return PassThrough(look.reason, Outcome.RELEASED if wait.regroups else Outcome.PASSED)
-        leads = (
-            ask.route.coalesce.enabled
-            and not ask.with_authorization
-            and wait.regroups <= MAX_REGROUPS
-            and self.cache.keys.not_shareable(ask.key, look.variant) is None
-            and self._range_is_near(ask, received_bytes=0)
-        )
-        return self._lead(ask, look, joinable=leads, reelection=wait.reelection)
-
-    def _join(self, ask: Ask, look: _Look, wait: Wait) -> Answer | Joined | _Behind | None:
-        """A waiter's seat, a flight to wait for first, or stale instead of either; None if it is to lead."""
-        coalesce = ask.route.coalesce
-        flight = self._flights.find(ask.key, look.variant) if coalesce.enabled else None
-        if flight is not None and _demands_newer(ask) and flight.started_mono <= wait.arrived_mono:
-            if flight.state is State.ASKING and wait.regroups < MAX_REGROUPS and not ask.with_authorization:
-                return _Behind(flight)
-            flight = None
-        down = self.cache.keys.unreachable(ask.key)
-        if down is not None:
-            return self._stale_or_raise(
-                ask, FlightFailed(f"the origin could not be reached a moment ago: {down}")
-            )
-        if flight is not None and self._may_join(ask, look, flight) and wait.regroups <= MAX_REGROUPS:
-            if flight.seats > coalesce.max_waiters:
-                return self._stale_or_raise(
-                    ask, RefusedError(f"{coalesce.max_waiters} requests wait for this resource already")
-                )
-            deadline_mono = wait.deadline_mono
-            return Joined(
-                flight.take_seat(Role.WAITER, ask.request, deadline_mono=deadline_mono), look.reason
-            )
-        return None
-
-    def _may_join(self, ask: Ask, look: _Look, flight: Flight) -> bool:
-        known_to_allow = look.entry is not None and look.entry.terms.with_authorization
-        if ask.with_authorization and flight.state is State.ASKING and not known_to_allow:
-            return False
-        return flight.accepts(ask.request) and self._range_is_near(
-            ask, received_bytes=flight.body.received_bytes
-        )
-
-    def _range_is_near(self, ask: Ask, *, received_bytes: int) -> bool:
-        """Whether a flight for the whole object will soon have what the request wants of it."""
-        first = _first_octet(ask.request)
-        if first is None:
-            return True
-        return 0 <= first <= received_bytes + ask.route.coalesce.range_ahead_bytes
+    def _served(self, ask: Ask, step: Serve) -> Answer:
+        if step.behind:
+            self._revalidate_behind(ask, step.variant, step.entry)
+        elif ask.route.cache.refresh_ahead:
+            self._refresh_ahead(ask, step.variant, step.entry)
+        return self._stored_answer(step.entry)
 
     def _is_far(self, ask: Ask, seat: Seat) -> bool:
         """Whether what a waiter wants of the object is further ahead than it would wait for."""
         received_bytes = seat.flight.body.received_bytes
-        return seat.role is Role.WAITER and not self._range_is_near(ask, received_bytes=received_bytes)
+        return seat.role is Role.WAITER and not range_is_near(ask, received_bytes=received_bytes)
 
-    def _lead(self, ask: Ask, look: _Look, *, joinable: bool, reelection: bool = False) -> Joined:
+    def _lead(self, ask: Ask, look: Look, *, joinable: bool, reelection: bool = False) -> Joined:
         stored = look.validates
         plan = FlightPlan(
             key=ask.key,
@@ -286,13 +207,13 @@ class Coalescer:
         flight = self._flights.start(plan, joinable=joinable)
         return Joined(flight.take_seat(Role.LEADER if joinable else Role.ALONE, ask.request), look.reason)
 
-    def _revalidate_behind(self, ask: Ask, variant: Variant, entry: Entry) -> None:
-        """One flight behind a stale answer, however many clients were given it."""
+    def _revalidate_behind(self, ask: Ask, variant: Variant, entry: Entry) -> Flight | None:
+        """One flight behind a stored answer, however many clients were given it; None if none was started."""
         if (
             self._flights.find(ask.key, variant) is not None
             or self.cache.keys.unreachable(ask.key) is not None
         ):
-            return
+            return None
         stored = entry if has_validator(entry.head) else None
         ask = _as_get(ask)
         plan = FlightPlan(
@@ -306,7 +227,14 @@ class Coalescer:
             stored=stored,
             background=True,
         )
-        self._flights.start(plan, joinable=True)
+        return self._flights.start(plan, joinable=True)
+
+    def _refresh_ahead(self, ask: Ask, variant: Variant, entry: Entry) -> None:
+        """A hit on what will expire soon: if it is popular, validate it before a herd finds it stale."""
+        if not ask.with_authorization and self._refreshing.is_due(entry, ask.route.cache):
+            flight = self._revalidate_behind(ask, variant, entry)
+            if flight is not None:
+                self._refreshing.started(entry, flight)
 
     # waiting
 
@@ -358,9 +286,11 @@ class Coalescer:
     async def _alone(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         """A forward request of its own, nobody's company sought."""
         wait.regroups = MAX_REGROUPS + 1
-        look = self._look(ask)
-        if isinstance(look, Answer):
-            return look
+        look = look_up(ask, stored=self.cache, now_mono=self._clock.mono())
+        if isinstance(look, Serve):
+            return self._served(ask, look)
+        if isinstance(look, Refuse):
+            raise look.error
         if ask.request.method == "HEAD":
             return PassThrough(look.reason, Outcome.RELEASED)
         joined = self._lead(ask, look, joinable=False)
@@ -387,18 +317,8 @@ class Coalescer:
     # answers
 
     def _stale(self, ask: Ask) -> Answer | None:
-        """What is stored, where the rules allow it stale because the origin fails (RFC 9111 §4.2.4).
-
-        It may be fresh by now: a released waiter's own request may have stored it.
-        """
-        entry = self.cache.get(ask.key, self.cache.variant_of(ask.key, ask.request))
-        if entry is None or may_take(ask.request, entry.head, entry.terms, route=ask.route) is not None:
-            return None
-        age_s = _age_s(entry, self._clock.mono())
-        honour_no_cache = ask.route.cache.honour_no_cache
-        if not may_serve_stale_on_error(entry.terms, age_s, ask.directives, honour_no_cache=honour_no_cache):
-            return None
-        return self._stored_answer(entry)
+        entry = stale_entry(ask, stored=self.cache, now_mono=self._clock.mono())
+        return None if entry is None else self._stored_answer(entry)
 
     def _stale_or_raise(self, ask: Ask, error: ProxyError) -> Answer:
         stale = self._stale(ask)
@@ -457,27 +377,6 @@ def _as_get(ask: Ask) -> Ask:
         return replace(ask.forward(stored=stored, alone=alone), method="GET")
 
     return replace(ask, request=replace(ask.request, method="GET"), forward=forward)
-
-
-def _demands_newer(ask: Ask) -> bool:
-    """Whether the client wants no answer that was asked for before it came."""
-    directives = ask.directives
-    return ask.route.cache.honour_no_cache and (directives.no_cache or directives.max_age == 0)
-
-
-def _first_octet(request: RequestHead) -> int | None:
-    """Where a single range begins; -1 if it counts from the end, None if the whole is wanted."""
-    values = request.fields.get_all(b"range")
-    specs = parse_range(values[0]) if len(values) == 1 else None
-    if specs is None or len(specs) != 1:
-        return None
-    return -1 if specs[0].first is None else specs[0].first
-
-
-def _age_s(entry: Entry, now_mono: float) -> float:
-    """The entry's age for a decision: a soft purge makes it stale from the moment of the purge."""
-    age_s = entry.current_age_s(now_mono)
-    return max(age_s, entry.terms.lifetime_s) if entry.purged_softly else age_s
 
 
 def _unconditional(ask: Ask) -> Callable[[], ForwardRequest]:

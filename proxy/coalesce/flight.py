@@ -47,6 +47,7 @@ from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
 from proxy.policy.profile import choices_of
+from proxy.policy.purges import labels_of
 from proxy.policy.sharing import (
     AboutLeader,
     NotForSharing,
@@ -58,7 +59,7 @@ from proxy.policy.sharing import (
     judge,
     may_take,
 )
-from proxy.policy.surrogate_keys import surrogate_keys, uri_origin
+from proxy.policy.surrogate_keys import uri_origin
 from proxy.policy.terms import Terms
 from proxy.tasks import spawn
 
@@ -308,14 +309,14 @@ class Flight:
         if entry is None:
             return False
         return may_serve_stale_on_error(
-            entry.terms, entry.current_age_s(self._received_mono), RequestDirectives()
+            entry.terms, entry.decisive_age_s(self._received_mono), RequestDirectives()
         )
 
     def _learn(self, head: ResponseHead, verdict: Verdict) -> None:
         """What the head tells of the key: variants, marks, tags, whether to keep the body."""
         keys, plan = self._cache.keys, self.plan
         self._learn_variant(head, verdict)
-        self.tags = surrogate_keys(head.fields, origin=uri_origin(plan.request))
+        self.tags = labels_of(head.fields, origin=uri_origin(plan.request))
         match verdict:
             case Shareable(terms=terms, store=store):
                 self._entry_terms = terms if store else None

@@ -273,6 +273,10 @@ class RouteCacheSettings(Settings):
     """Targeted fields, most specific first: the first that is valid takes the place of Cache-Control and Expires (RFC 9213)."""
     negative_lifetimes_s: dict[StatusPattern, NonNegativeFloat] = {}
     """Lifetimes of error answers that name none themselves, by status or class, as `404: 5s` or `5xx: 1s`."""
+    refresh_ahead: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Last part of the lifetime in which a hit refreshes a popular answer, so that no crowd finds it expired; 0.1 stands for the last tenth, 0 switches it off."""
+    refresh_ahead_uses: PositiveInt = 10
+    """Hits since it was stored or refreshed that make an answer popular."""
     min_uses: PositiveInt = 1
     """An answer is stored from this many requests for its key on."""
     invalidate_locations: bool = True
@@ -498,6 +502,8 @@ class CacheSettings(Settings):
     """Bodies on their way into the tier, all together; a fill that would exceed it is passed on at its clients' pace and not stored."""
     policy: EvictionPolicy = EvictionPolicy.LRU
     """Which entry goes first."""
+    max_refreshes: PositiveInt = 16
+    """Answers that are refreshed ahead of their end at one time, over all routes."""
     max_keys_remembered: PositiveInt = 100_000
     """Keys whose Vary or not-shareable mark is remembered beyond their entries."""
     cache_status: bool = True

@@ -60,7 +60,7 @@ class Proxy:
             origins=origins,
             heads=heads,
             cache=cache,
-            coalescer=Coalescer(cache=cache),
+            coalescer=Coalescer(cache=cache, max_refreshes=config.cache.max_refreshes),
             delivery=Delivery(config.cache, compressor=self._compressor),
             passing=Passing(config.cache),
             invalidating=Invalidating(cache=cache, heads=heads),

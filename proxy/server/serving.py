@@ -33,7 +33,8 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
-from proxy.coalesce.coalescer import Ask, Coalescer, Joined, Wait
+from proxy.coalesce.ask import Ask, Wait
+from proxy.coalesce.coalescer import Coalescer, Joined
 from proxy.config.settings import Config, RouteSettings
 from proxy.errors import (
     ClientError,

@@ -206,8 +206,9 @@ class Checks:
             grant = self.granted_by(entry.head)
             mine = grant.client.key == client.key and self._could_have(client, grant, stale=True)
             staleness_s = self._age_s(grant) - grant.kind.lifetime_s + self._slack_s(grant)
-            if entry.purged_softly:  # stale from then on, whatever its age
-                staleness_s = max(staleness_s, 0.0)
+            if entry.softened_mono is not None:  # stale since then, whatever its age
+                since_s = self.world.clock.mono() - entry.softened_mono
+                staleness_s = max(staleness_s, since_s + self._slack_s(grant))
             owed = mine and staleness_s < grant.kind.stale_s[1] and not self._varies_otherwise(grant)
             self.expect(not owed, "stale was stored and allowed, and not served", client, grant)
 

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from proxy.coalesce.answer import Answer
-from proxy.coalesce.coalescer import Ask, Joined, Wait
+from proxy.coalesce.ask import Ask, Wait
+from proxy.coalesce.coalescer import Joined
 from proxy.errors import ProxyError
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead

@@ -11,8 +11,9 @@ import pytest
 from proxy.cache.fences import Fences
 from proxy.coalesce import flight as flight_module
 from proxy.coalesce.answer import Answer, PassThrough
+from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.body import SharedBody
-from proxy.coalesce.coalescer import Ask, Coalescer, Wait
+from proxy.coalesce.coalescer import Coalescer
 from proxy.coalesce.deadlines import Deadlines
 from proxy.coalesce.flight import Flight
 from proxy.coalesce.flights import Flights, Place

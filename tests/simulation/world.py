@@ -13,7 +13,8 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.coalesce import body as body_module
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
-from proxy.coalesce.coalescer import Ask, Coalescer, Joined
+from proxy.coalesce.ask import Ask
+from proxy.coalesce.coalescer import Coalescer, Joined
 from proxy.coalesce.flight import Flight
 from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, TimedOut
 from proxy.coalesce.outcomes import Outcome as SeatOutcome

@@ -1,0 +1,46 @@
+"""A request that may be answered from the cache or a flight, and its wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.cache.entry import Entry
+from proxy.config.settings import RouteSettings
+from proxy.http.messages import RequestHead
+from proxy.origin.port import ForwardRequest, OnInformational, Origin
+from proxy.policy.cache_control import RequestDirectives
+from proxy.policy.keys import CacheKey
+
+
+class BuildForward(Protocol):
+    """Builds the forward request: validating `stored`, or `alone` with the client's own conditions."""
+
+    def __call__(self, *, stored: Entry | None, alone: bool) -> ForwardRequest: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request that may be answered from the cache or a flight.
+
+    `with_authorization` requests share only what is stored for the key and allows it (RFC 9111 §3.5).
+    """
+
+    key: CacheKey
+    request: RequestHead
+    directives: RequestDirectives
+    route: RouteSettings
+    origin: Origin
+    forward: BuildForward
+    with_authorization: bool = False
+    on_informational: OnInformational | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Wait:
+    """One exchange's wait: since when, until when, and how often it was sent back."""
+
+    arrived_mono: float
+    deadline_mono: float
+    regroups: int = 0
+    reelection: bool = False
