@@ -43,11 +43,11 @@ def request(*fields: Pair, method: str = "GET") -> RequestHead:
 
 
 class Bench:
-    """What is under test, and what surrounds it."""
+    """What is under test and around it: `tier` are settings of the cache, all others of the route."""
 
-    def __init__(self, *, cache: dict[str, Any] | None = None, **route: Any) -> None:
+    def __init__(self, *, tier: dict[str, Any] | None = None, **route: Any) -> None:
         self.clock = VirtualClock(asyncio.get_running_loop())
-        self.cache = ResponseCache(CacheSettings.model_validate(cache or {}), clock=self.clock)
+        self.cache = ResponseCache(CacheSettings.model_validate(tier or {}), clock=self.clock)
         self.origin = MemoryOrigin()
         self.route = RouteSettings.model_validate({"origin": "memory", **route})
         self.coalescer = Coalescer(cache=self.cache)

@@ -243,7 +243,7 @@ def test_who_comes_during_the_body_and_may_not_have_it_does_not_join(
 
 @virtually
 async def test_nobody_joins_what_grew_too_large_to_store() -> None:
-    bench = Bench(cache={"max_entry_bytes": 3, "max_bytes": 100})
+    bench = Bench(tier={"max_entry_bytes": 3, "max_bytes": 100})
     bench.answers(FRESH, body=b"abcdef", piece_bytes=2, pause_s=1.0, framing=Framing.CHUNKED)
     flight, _ = _led(bench)
     await asyncio.sleep(1.5)
@@ -255,7 +255,7 @@ async def test_nobody_joins_what_grew_too_large_to_store() -> None:
 
 @virtually
 async def test_a_body_beyond_the_budget_of_all_fills_is_passed_on_and_not_stored() -> None:
-    bench = Bench(cache={"max_fill_bytes": 3})
+    bench = Bench(tier={"max_fill_bytes": 3})
     bench.answers(FRESH, body=b"abcdef", piece_bytes=2)
     flight, leader = _led(bench)
     await leader.wait_outcome()

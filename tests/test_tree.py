@@ -1,0 +1,46 @@
+"""The tests mirror the package: who knows a module's place knows its test's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    path.relative_to(ROOT / "proxy") for path in (ROOT / "proxy").rglob("*.py") if path.name != "__init__.py"
+)
+
+BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask it through sockets"
+ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
+ELSEWHERE = {
+    "__main__.py": "two lines; `tests/test_cli.py` starts the command",
+    "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
+    "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
+    "compression/br_encoder.py": ENCODERS,
+    "compression/encoder.py": ENCODERS,
+    "compression/gzip_encoder.py": ENCODERS,
+    "compression/zstd_encoder.py": ENCODERS,
+    "server/delivery.py": BY_SOCKETS,
+    "server/exchange.py": BY_SOCKETS,
+    "server/own_answers.py": BY_SOCKETS,
+    "server/passing.py": BY_SOCKETS,
+    "server/proxy.py": BY_SOCKETS,
+    "server/request_body.py": BY_SOCKETS,
+    "server/response_writer.py": BY_SOCKETS,
+    "server/serving.py": BY_SOCKETS,
+}
+"""Modules without a test file of their own, and why."""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_each_module_has_its_test_file(module: Path) -> None:
+    test = ROOT / "tests" / module.parent / f"test_{module.name}"
+    assert test.exists() or str(module) in ELSEWHERE, f"proxy/{module} is tested by nobody at {test}"
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_exception_is_a_module_without_its_file(name: str) -> None:
+    assert (ROOT / "proxy" / name).exists()
+    module = Path(name)
+    assert not (ROOT / "tests" / module.parent / f"test_{module.name}").exists()
