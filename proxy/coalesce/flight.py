@@ -156,6 +156,16 @@ class Flight:
         return sum(seat.role is Role.WAITER for seat in self._seats)
 
     @property
+    def age_s(self) -> float:
+        """The present age of what came; 0 before the head."""
+        return self._initial_age_s + self._clock.mono() - self._received_mono if self.head else 0.0
+
+    @property
+    def offered_terms(self) -> Terms | None:
+        """The terms under which those who come now may have what came; None while it is not known."""
+        return self._stream.terms if self._stream is not None and self.state is State.OPEN else None
+
+    @property
     def seats(self) -> int:
         """Exchanges that hold a seat now."""
         return len(self._seats)
@@ -182,7 +192,7 @@ class Flight:
             return False
         terms, head = self._stream.terms, self._stream.head
         assert terms is not None, f"{self!r} is open without terms"
-        age_s = self._stream.initial_age_s + self._clock.mono() - self._stream.received_mono
+        age_s = self.age_s
         return (
             age_s < terms.lifetime_s
             and not self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)

@@ -189,7 +189,20 @@ def _may_join(ask: Ask, look: Look, flight: Flight) -> bool:
     known_to_allow = look.entry is not None and look.entry.terms.with_authorization
     if ask.with_authorization and flight.state is State.ASKING and not known_to_allow:
         return False
+    if _is_too_old(ask, flight):
+        return False
     return flight.accepts(ask.request) and range_is_near(ask, received_bytes=flight.body.received_bytes)
+
+
+def _is_too_old(ask: Ask, flight: Flight) -> bool:
+    """Whether the client wants no answer of the age that the flight's has by now (RFC 9111 §5.2.1)."""
+    terms = flight.offered_terms
+    if terms is None or demands_newer(ask):  # that is a matter of when the flight began
+        return False
+    decision = decide(
+        ask.directives, terms, age_s=flight.age_s, honour_no_cache=ask.route.cache.honour_no_cache
+    )
+    return not isinstance(decision, ServeStored)
 
 
 def stale_entry(ask: Ask, *, stored: Stored, now_mono: float) -> Entry | None:

@@ -210,6 +210,27 @@ async def test_no_cache_waits_for_a_flight_that_starts_after_it_came() -> None:
     assert _asked(bench) == 2
 
 
+@pytest.mark.parametrize(
+    ("directive", "asked"),
+    [(b"max-age=5", 1), (b"max-age=2", 2), (b"min-fresh=5", 1), (b"min-fresh=8", 2)],
+)
+def test_who_comes_during_the_body_joins_only_what_is_young_enough_for_it(
+    directive: bytes, asked: int
+) -> None:
+    @virtually
+    async def play() -> None:
+        bench = Bench()
+        bench.answers(FRESH, body=b"abcdef", piece_bytes=1, pause_s=1.0)
+        led = bench.asked()
+        await asyncio.sleep(3.0)
+        picky = bench.asked((b"Cache-Control", directive))
+        await body_of(await led)
+        await body_of(await picky)
+        assert _asked(bench) == asked
+
+    play()
+
+
 @virtually
 async def test_no_cache_behind_a_flight_ends_at_its_deadline() -> None:
     bench = Bench(coalesce={"wait_timeout_s": 1.0})
