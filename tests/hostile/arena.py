@@ -89,12 +89,13 @@ def get(target: bytes, *lines: bytes, host: bytes = HOST, method: bytes = b"GET"
 class Arena:
     """One proxy before one origin. An async context manager that checks everybody's peace in the end."""
 
-    def __init__(self, directory: Path, caplog: Any, **settings: Any) -> None:
+    def __init__(self, directory: Path, caplog: Any, *, innocents_stay: bool = True, **settings: Any) -> None:
         self.origin = RecordingOrigin()
         self.clients: list[Client] = []
         self._log = directory / "access.log"
         self._caplog = caplog
         self._settings = settings
+        self._innocents_stay = innocents_stay
         self._complaints: list[dict[str, Any]] = []
         self._tasks_before: set[asyncio.Task[Any]] = set()
         self._expected: list[tuple[int, str]] = []
@@ -134,8 +135,9 @@ class Arena:
             if error is None:
                 await self._check()
         finally:
-            for client in self.clients:
-                await client.close()
+            for client in (self._innocent, *self.clients):
+                if client is not None:
+                    await client.close()
             await self.server.close()
             await self.origin.__aexit__()
         if error is None:
@@ -156,8 +158,11 @@ class Arena:
     async def attack(self, *segments: bytes) -> bytes:
         """What comes back for these octets until the proxy closes."""
         client = await self.client()
-        await client.send(*segments)
-        return await client.rest()
+        try:
+            await client.send(*segments)
+            return await client.rest()
+        finally:
+            await client.close()
 
     async def _ask_innocently(self, client: Client, target: bytes, *lines: bytes) -> Message:
         await client.send(get(target, *lines))
@@ -201,7 +206,8 @@ class Arena:
     async def _check_innocents(self) -> None:
         assert self._innocent is not None
         assert self._baseline is not None
-        for client in (self._innocent, await self._connect()):
+        kept = [self._innocent] if self._innocents_stay else []
+        for client in (*kept, await self._connect()):
             again = await self._ask_innocently(client, b"/innocent")
             assert (again.start, again.body) == (self._baseline.start, self._baseline.body)
             await client.close()
@@ -211,7 +217,8 @@ class Arena:
         await self.until(lambda: not sum(server.statistics().connections.values()))
         await self.until(lambda: not server.statistics().origins["shop"].outstanding)
         await self.until(lambda: not tasks._running)
-        await self.until(lambda: asyncio.all_tasks() <= self._tasks_before)
+        ours = self._tasks_before | {asyncio.current_task()}
+        await self.until(lambda: asyncio.all_tasks() <= ours)
 
     def _check_logs(self) -> None:
         assert self._complaints == []

@@ -8,11 +8,15 @@ hyphens, `xchunked`, signs and `0x`, one believing Content-Length first, one Tra
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _START = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.[01]")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\t\x20-\x7e\x80-\xff]*)")
-_STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)")
+_ALLOWED_START = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([\x21-\x7e]+) +HTTP/1\.[01]")
+_ALLOWED_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})")
+_ALLOWED_SIZE = re.compile(rb"([0-9A-Fa-f]+)(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
 class NotHttp(Exception):
@@ -42,7 +46,8 @@ class Message:
 class _Cursor:
     octets: bytes
     at: int = 0
-    seen: list[Message] = field(default_factory=list)
+    field_line: re.Pattern[bytes] = _FIELD
+    size_line: re.Pattern[bytes] = _SIZE
 
     def line(self) -> bytes:
         end = self.octets.find(b"\r\n", self.at)
@@ -75,26 +80,57 @@ def strict_requests(octets: bytes) -> tuple[list[Message], bytes]:
     return found, b""
 
 
+def allowed_requests(octets: bytes) -> list[Message]:
+    """The requests that we may see in what a client sent, up to the first thing that we must refuse.
+
+    As strict as `strict_requests` where readers differ; it lets pass what all understand in one way: empty
+    lines in front, several spaces in the request line, blanks around values, chunk extensions, trailers.
+    """
+    cursor = _Cursor(octets, field_line=_ALLOWED_FIELD, size_line=_ALLOWED_SIZE)
+    found: list[Message] = []
+    try:
+        while True:
+            while octets[cursor.at : cursor.at + 1] in (b"\r", b"\n"):
+                cursor.at += 1
+            start = _matched(_ALLOWED_START, cursor.line())
+            found.append(_with_body(cursor, start, has_body=True))
+    except (Incomplete, NotHttp):
+        return found
+
+
+def allowed_response(octets: bytes) -> Message | None:
+    """The answer to a GET that we may see in what an origin sent before it closed; None if there is none."""
+    cursor = _Cursor(octets, field_line=_ALLOWED_FIELD, size_line=_ALLOWED_SIZE)
+    try:
+        return _response(cursor, method=b"GET", closed=True)
+    except (Incomplete, NotHttp):
+        return None
+
+
 def strict_response(octets: bytes, *, method: bytes = b"GET", closed: bool = False) -> tuple[Message, int]:
     """The first response and where it ends, 1xx ones skipped.
 
     Raises: NotHttp; Incomplete.
     """
     cursor = _Cursor(octets)
+    return _response(cursor, method=method, closed=closed), cursor.at
+
+
+def _response(cursor: _Cursor, *, method: bytes, closed: bool) -> Message:
     while True:
         start = _matched(_STATUS, cursor.line())
         status = int(start[0])
         bodyless = method == b"HEAD" or status in (204, 304) or status < 200
         response = _with_body(cursor, start, has_body=not bodyless, until_close=True, closed=closed)
         if status >= 200 or status == 101:
-            return response, cursor.at
+            return response
 
 
 def _matched(pattern: re.Pattern[bytes], line: bytes) -> tuple[bytes, bytes]:
     match = pattern.fullmatch(line)
     if match is None:
         raise NotHttp(line)
-    return match[1], match[2]
+    return match[1], match[2] or b""
 
 
 def _with_body(
@@ -107,13 +143,13 @@ def _with_body(
 ) -> Message:
     fields = []
     while line := cursor.line():
-        fields.append(_matched(_FIELD, line))
+        fields.append(_matched(cursor.field_line, line))
     message = Message(start, tuple(fields))
     lengths = [value for name, value in fields if name.lower() == b"content-length"]
     codings = [value for name, value in fields if name.lower() == b"transfer-encoding"]
     if len(lengths) > 1 or len(codings) > 1 or (lengths and codings):
         raise NotHttp(b"framing said more than once")
-    if codings and codings != [b"chunked"]:
+    if codings and codings[0].lower() != b"chunked":
         raise NotHttp(codings[0])
     if lengths and not re.fullmatch(rb"[0-9]+", lengths[0]):
         raise NotHttp(lengths[0])
@@ -135,9 +171,10 @@ def _chunks(cursor: _Cursor) -> tuple[bytes, bytes]:
     content = b""
     while True:
         line = cursor.line()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", line):
+        match = cursor.size_line.fullmatch(line)
+        if match is None:
             raise NotHttp(line)
-        size = int(line, 16)
+        size = int(match[1], 16)
         if size == 0:
             trailers = b""
             while line := cursor.line():

@@ -53,7 +53,7 @@ class OriginSide(asyncio.Protocol):
         """A 101 was sent: what comes is no HTTP."""
         self.keeps_open = False
         """An end of the proxy's direction is not answered with an end of ours."""
-        self.transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set when it is made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -75,6 +75,7 @@ class OriginSide(asyncio.Protocol):
             self._defect = self._defect or defect
             return
         self._requests += requests
+        self.origin.log += requests
         for request in requests:
             reply = self.origin.reply_to(request)
             if reply is not None:
@@ -84,13 +85,11 @@ class OriginSide(asyncio.Protocol):
 
     def send(self, octets: bytes) -> None:
         """Send these octets, asked or not."""
-        assert self.transport is not None
         self.switched = self.switched or octets.startswith(b"HTTP/1.1 101 ")
         self.transport.write(octets)
 
     def cut(self) -> None:
         """Close after what was sent."""
-        assert self.transport is not None
         self.transport.close()
 
     @property
@@ -120,6 +119,10 @@ class RecordingOrigin:
     def __init__(self) -> None:
         self.sides: list[OriginSide] = []
         self.port = 0
+        self.log: list[Message] = []
+        """Every request in the order of its last octet."""
+        self.otherwise: Reply = reflect
+        """Answers what is not planned."""
         self.cut_after: set[bytes] = set()
         """Targets whose answer is the connection's last octets."""
         self._replies: dict[bytes, Reply] = {}
@@ -135,8 +138,9 @@ class RecordingOrigin:
         assert self._server is not None
         self._server.close()
         for side in self.sides:
-            if not side.lost:
-                side.cut()
+            while not side.lost:
+                side.transport.abort()
+                await asyncio.sleep(0)
 
     def on(self, target: bytes, reply: Reply | bytes) -> None:
         """Answer this target so; a reply of None answers nothing."""
@@ -149,7 +153,7 @@ class RecordingOrigin:
 
     def reply_to(self, request: Message) -> bytes | None:
         """What is sent for this request."""
-        return self._replies.get(request.start[1], reflect)(request)
+        return self._replies.get(request.start[1], self.otherwise)(request)
 
     @property
     def requests(self) -> list[Message]:
