@@ -6,23 +6,36 @@ purge takes effect, and is acknowledged, without looking at a single file: every
 then reads what may be covered and removes it (`sweeping.py`), after which the ban is retired.
 
 A ban may be retired when no object older than it can turn up any more: the index is complete, the sweep
-has passed, its unlinks are done, and no commit that began before it is still on its way.
+has passed, its unlinks are done, no commit that began before it is still on its way, and no load that
+began before the *end of its sweep*: such a load may have read a file that the sweep then removed.
 
-Bans by key, place and tag are looked up in tables, so that many of them cost nothing; patterns are tried
-one by one. Beyond `max_bans` the older half is replaced by one ban of everything from before: forgetting
-is always on the safe side.
+Bans by key, place, tag and target are looked up in tables, so that many of them cost nothing; patterns and
+prefixes are tried one by one, and so are targets for an object that answers for other queries than its own.
+Beyond `max_bans` the older half is replaced by one ban of everything from before: forgetting is always on
+the safe side.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import assert_never
 
+from proxy.cache.disk.coverage import Where, covers_safely, encode_searched, target_of
 from proxy.cache.disk.place import Place, key_digest, place_of
 from proxy.policy.keys import CacheKey, Variant
+from proxy.policy.purges import (
+    Coverage,
+    Everything,
+    Matching,
+    Prefixed,
+    Tagged,
+    Targets,
+    varies_on_search,
+)
+
+Subject = tuple["Kind", bytes | None]
 
 
 class Kind(IntEnum):
@@ -32,19 +45,18 @@ class Kind(IntEnum):
     KEY = 2
     PLACE = 3
     TAG = 4
-    PATTERN = 5
-    WHERE = 6
+    TARGET = 5
+    SEARCHED = 6
+    WHERE = 7
     """By a function: never in the log; the places that it covered are."""
-
-
-Where = Callable[[CacheKey, frozenset[bytes]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
     """What is to go, or to become stale (`soft`).
 
-    `subject` is the key's digest, the place, the tag, or the regular expression searched in the key.
+    `subject` is the key's digest, the place, the tag, what the keys of the target begin with, or the coverage
+    that is asked of each key, encoded; `where` is that coverage.
     """
 
     kind: Kind
@@ -73,15 +85,34 @@ class Purge:
         return cls(Kind.TAG, tag, soft)
 
     @classmethod
-    def pattern(cls, pattern: bytes, *, soft: bool = False) -> Purge:
-        """Every key in which this regular expression is found. Raises: re.error."""
-        re.compile(pattern)
-        return cls(Kind.PATTERN, pattern, soft)
+    def target(cls, target: bytes, *, soft: bool = False) -> Purge:
+        """Every key of a target, and what declares that it answers for this query, too."""
+        return cls(Kind.TARGET, target, soft)
+
+    @classmethod
+    def searched(cls, coverage: Prefixed | Matching, *, soft: bool = False) -> Purge:
+        """What a coverage accepts that must be asked of each key."""
+        return cls(Kind.SEARCHED, encode_searched(coverage), soft, covers_safely(coverage.covers))
 
     @classmethod
     def matching(cls, where: Where, *, soft: bool = False) -> Purge:
         """What a function of key and tags accepts; durable only when it has been asked of everything."""
-        return cls(Kind.WHERE, soft=soft, where=where)
+        return cls(Kind.WHERE, soft=soft, where=covers_safely(where))
+
+    @classmethod
+    def of(cls, coverage: Coverage, *, soft: bool = False) -> tuple[Purge, ...]:
+        """The purges that together are this one."""
+        match coverage:
+            case Everything():
+                return (cls.all(soft=soft),)
+            case Tagged(labels):
+                return tuple(cls.tag(label, soft=soft) for label in sorted(labels))
+            case Targets(keys):
+                return tuple(cls.target(key, soft=soft) for key in sorted(keys))
+            case Prefixed() | Matching():
+                return (cls.searched(coverage, soft=soft),)
+            case never:
+                assert_never(never)
 
 
 def packed_place(place: Place) -> bytes:
@@ -103,10 +134,11 @@ class Bans:
     def __init__(self, *, max_bans: int = 100_000) -> None:
         self.sequence = 0
         self._max_bans = max_bans
-        self._tables: dict[bool, dict[Hashable, int]] = {False: {}, True: {}}
+        self._tables: dict[bool, dict[Subject, int]] = {False: {}, True: {}}
         self._searched: list[tuple[Ban, Where]] = []
         self._in_order: list[tuple[int, Purge]] = []
         self._running: Counter[int] = Counter()
+        self._swept = 0
 
     def __repr__(self) -> str:
         return f"<Bans sequence={self.sequence} kept={len(self._in_order)}>"
@@ -130,8 +162,8 @@ class Bans:
         self._in_order.append((number, purge))
         if len(self._in_order) > self._max_bans:
             self._merge_oldest()
-        if purge.kind in (Kind.PATTERN, Kind.WHERE):
-            self._searched.append((Ban(number, purge.soft), purge.where or _searching(purge.subject)))
+        if purge.where is not None:
+            self._searched.append((Ban(number, purge.soft), purge.where))
         else:
             self._tables[purge.soft][purge.kind, purge.subject] = number
         return number
@@ -150,12 +182,15 @@ class Bans:
         self, epoch: int, place: Place, key: CacheKey, tags: frozenset[bytes], soft: bool
     ) -> int | None:
         table = self._tables[soft]
-        subjects: list[Hashable] = [
+        subjects: list[Subject] = [
             (Kind.ALL, b""),
             (Kind.KEY, place.key_digest),
             (Kind.PLACE, packed_place(place)),
             *((Kind.TAG, tag) for tag in tags),
+            (Kind.TARGET, target_of(key)),
         ]
+        if varies_on_search(tags):
+            subjects += [subject for subject in list(table) if _answers_for(key, tags, subject)]
         numbers = [table.get(subject, 0) for subject in subjects]
         numbers += [
             ban.sequence
@@ -170,20 +205,27 @@ class Bans:
         self._running[self.sequence] += 1
         return self.sequence
 
+    def enter_load(self) -> int:
+        """A load begins; what to give back with `leave`. All bans not yet swept are kept for it."""
+        self._running[self._swept] += 1
+        return self._swept
+
     def leave(self, epoch: int) -> None:
-        """The commit that began in `epoch` is over."""
+        """The commit or load that entered with this number is over."""
         self._running[epoch] -= 1
         if not self._running[epoch]:
             del self._running[epoch]
+            self._retire()
 
-    def retire(self, swept: int) -> int:
-        """Forget the bans up to `swept`, but for those that a running commit must be checked against.
+    def swept(self, upto: int) -> None:
+        """What the bans up to this one cover is gone, or marked: they are retired when nobody needs them."""
+        self._swept = max(self._swept, upto)
+        self._retire()
 
-        Gives the number up to which they are forgotten.
-        """
-        upto = min(swept, min(self._running, default=swept))
-        self._forget(upto)
-        return upto
+    def _retire(self) -> None:
+        upto = min(self._swept, min(self._running, default=self._swept))
+        if self._in_order and self._in_order[0][0] <= upto:
+            self._forget(upto)
 
     def _merge_oldest(self) -> None:
         half = len(self._in_order) // 2
@@ -201,6 +243,10 @@ class Bans:
         }
 
 
-def _searching(pattern: bytes) -> Where:
-    search = re.compile(pattern).search
-    return lambda key, _tags: search(key) is not None
+def _answers_for(key: CacheKey, tags: frozenset[bytes], subject: Subject) -> bool:
+    kind, target = subject
+    return (
+        kind is Kind.TARGET
+        and target is not None
+        and covers_safely(Targets(frozenset({target})).covers)(key, tags)
+    )

@@ -19,11 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from proxy.cache.disk.coverage import marks_of
 from proxy.cache.disk.directory import remove_quietly, write_all
 from proxy.cache.disk.file_body import Descriptor, FileBody
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.job_queue import Job
-from proxy.cache.disk.layout import BLOCK_BYTES, tag_fingerprint
+from proxy.cache.disk.layout import BLOCK_BYTES, fingerprint_of
 from proxy.cache.disk.object_file import checksums_of, ending_of
 from proxy.cache.disk.place import Place, place_of
 from proxy.cache.disk.record import Record
@@ -199,7 +200,7 @@ class Commits:
             place=commit.place,
             allocated_bytes=self._shelf.allocated(commit.file_bytes),
             epoch=commit.epoch,
-            fingerprint=tag_fingerprint(commit.entry.tags),
+            fingerprint=fingerprint_of(marks_of(commit.entry.key, commit.entry.tags)),
             varies_on=commit.entry.varies_on,
             requested_mono=commit.entry.requested_mono,
         )

@@ -18,7 +18,7 @@ Not thread-safe: the event loop owns it.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proxy.cache.disk.place import Place
@@ -100,6 +100,18 @@ class Index:
         for slot in range(first, min(last, len(self._flags))):
             if self._flags[slot]:
                 yield self._indexed(slot)
+
+    def suspects(self, first: int, last: int, masks: Sequence[tuple[int, int]]) -> list[Indexed]:
+        """The objects in these slots that are older than a mask's number and have all of its bits."""
+        if not masks:
+            return []
+        newest = max(number for number, _ in masks)
+        found = []
+        for slot in range(first, min(last, len(self._flags))):
+            epoch, fingerprint = self._epochs[slot], self._fingerprints[slot]
+            if self._flags[slot] and epoch < newest and _has_one(masks, epoch, fingerprint):
+                found.append(self._indexed(slot))
+        return found
 
     def insert(self, item: Indexed) -> None:
         """Put it in, in the place of what was there."""
@@ -207,3 +219,7 @@ class Index:
         self._free.append(slot)
         self._count -= 1
         self.allocated_bytes -= self._sizes[slot]
+
+
+def _has_one(masks: Sequence[tuple[int, int]], epoch: int, fingerprint: int) -> bool:
+    return any(epoch < number and fingerprint & mask == mask for number, mask in masks)

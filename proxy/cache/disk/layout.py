@@ -6,7 +6,7 @@ its end comes last. The footer has a fixed size and is read from the end of the 
     magic        8   what this is; the last digit counts versions of the whole layout
     generation   8   that of the directory's purge log; files of another one are not believed
     epoch        8   purges before this one do not concern the object
-    tags         8   fingerprint of its surrogate keys
+    marks        8   fingerprint of what purges may find it by (`coverage.py`)
     variant      8   ┐ the place, so that a file under another name is found out
     key         16   ┘
     body         8   octets of the body
@@ -142,10 +142,10 @@ def block_agrees(blocks: bytes, number: int, octets: bytes | memoryview | bytear
     return crc32(octets) == int.from_bytes(blocks[4 * number : 4 * number + 4], "big")
 
 
-def tag_fingerprint(tags: frozenset[bytes]) -> int:
-    """64 bits of which each tag sets two; tells without reading the record that a tag is *not* there."""
+def fingerprint_of(marks: frozenset[bytes]) -> int:
+    """64 bits of which each mark sets two; tells without reading the record that a mark is *not* there."""
     bits = 0
-    for tag in tags:
-        digest = blake2b(tag, digest_size=2).digest()
+    for mark in marks:
+        digest = blake2b(mark, digest_size=2).digest()
         bits |= 1 << (digest[0] & 63) | 1 << (digest[1] & 63)
     return bits

@@ -2,8 +2,8 @@
 
 The index is only asked whether it is worth looking. What is served is decided by the file: its footer is
 of this place and generation, its record is of this key and variant, its checksums agree, and no ban
-covers its epoch. A ban that was set while the file was being read is kept for the load, like one that was
-set while a file is being written: the load enters an epoch.
+covers its epoch. The bans are kept for a load until it is over, even if their sweep ends meanwhile: it
+may have read the file just before.
 
 Small bodies come back in memory; of larger ones the file is kept open (`opened`, a bounded table of those
 used last), and the next client finds it there without waiting.
@@ -63,7 +63,7 @@ class Loads:
 
     async def _load(self, key: CacheKey, variant: Variant) -> Entry | None:
         shelf, place = self._shelf, place_of(key, variant)
-        epoch = shelf.bans.enter()
+        epoch = shelf.bans.enter_load()
         try:
             entry = await self._read(place, key, variant)
         finally:
@@ -112,7 +112,8 @@ class Loads:
         if body is None:
             shelf.counters.drop(Unusable.BUSY)
             return None
-        entry = record.entry(body, at=shelf.moment(), soft=footer.soft or ban is not None)
+        soft_since = loaded.modified_at if footer.soft else None
+        entry = record.entry(body, at=shelf.moment(), soft=ban is not None, soft_since=soft_since)
         if descriptor is not None:
             shelf.opened[place] = entry
         self._index_probed(place, loaded, ban)

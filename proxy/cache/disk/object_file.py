@@ -14,6 +14,7 @@ from typing import Final
 from zlib import crc32
 
 from proxy.cache.disk.bans import Bans
+from proxy.cache.disk.coverage import marks_of
 from proxy.cache.disk.directory import Directory
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.layout import (
@@ -22,9 +23,9 @@ from proxy.cache.disk.layout import (
     Unusable,
     block_agrees,
     block_count,
+    fingerprint_of,
     read_footer,
     split_trailer,
-    tag_fingerprint,
     trailer,
 )
 from proxy.cache.disk.place import Place, place_of
@@ -69,7 +70,9 @@ class BlockChecksums:
 def ending_of(record: Record, blocks: bytes, *, body_bytes: int, generation: int, epoch: int) -> bytes:
     """What comes after the body of the object that this record describes."""
     place = place_of(record.key, record.variant)
-    footer = Footer(generation, epoch, tag_fingerprint(record.tags), place, body_bytes, 0, 0)
+    footer = Footer(
+        generation, epoch, fingerprint_of(marks_of(record.key, record.tags)), place, body_bytes, 0, 0
+    )
     return trailer(footer, blocks, encode_record(record))
 
 
@@ -90,6 +93,7 @@ class Loaded:
     blocks: bytes
     body: bytes | None
     fd: int | None
+    modified_at: float
 
 
 def load_object(
@@ -137,11 +141,11 @@ def _load(fd: int, place: Place, generation: int, whole_bytes: int) -> Loaded | 
         return found
     footer, blocks, record = found
     if footer.body_bytes > whole_bytes:
-        return Loaded(footer, record, blocks, None, fd)
+        return Loaded(footer, record, blocks, None, fd, os.fstat(fd).st_mtime)
     body = tail[: footer.body_bytes] if small else _read_at(fd, 0, footer.body_bytes)
     if not _body_agrees(body, blocks):
         return Unusable.TORN
-    return Loaded(footer, record, blocks, body, None)
+    return Loaded(footer, record, blocks, body, None, os.fstat(fd).st_mtime)
 
 
 def _body_agrees(body: bytes, blocks: bytes) -> bool:

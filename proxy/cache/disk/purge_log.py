@@ -28,6 +28,7 @@ from pathlib import Path
 from zlib import crc32
 
 from proxy.cache.disk.bans import Kind, Purge
+from proxy.cache.disk.coverage import decode_searched
 from proxy.cache.disk.directory import remove_quietly, write_all
 
 MAGIC = b"LckPurg1"
@@ -157,11 +158,12 @@ def _purge(body: bytes) -> Numbered | None:
     subject = body[_BODY.size :]
     if soft > 1 or kind not in Kind.__members__.values() or kind == Kind.WHERE:
         return None
+    if kind != Kind.SEARCHED:
+        return number, Purge(Kind(kind), subject, bool(soft))
     try:
-        purge = Purge.pattern(subject, soft=bool(soft)) if kind == Kind.PATTERN else None
-    except re.error:
+        return number, Purge.searched(decode_searched(subject), soft=bool(soft))
+    except (ValueError, KeyError, TypeError, AttributeError, re.error):
         return None
-    return number, purge or Purge(Kind(kind), subject, bool(soft))
 
 
 def _sync_directory(path: Path) -> None:

@@ -4,9 +4,10 @@
          ├──► the log: `durable()` returns when the record is on the disk
          └──► the sweep: what it covers is removed (or marked, if soft), then the ban is retired
 
-Purges by key and place find their objects in the index. The others need what only the files tell, so a
-sweep walks the index in slices and has a thread read the records of those that may be covered: for a tag,
-those whose fingerprint has it. Everything purged while one sweep runs is taken together by the next one.
+Purges by key and place find their objects in the index, and so does one by target where the target is all
+of the key. The others need what only the files tell, so a sweep walks the index in slices and has a thread
+read the records of those that may be covered: those whose fingerprint has the marks (`coverage.py`).
+Everything purged while one sweep runs is taken together by the next one.
 
 The log is written anew when it has grown and the sweep has made most of it needless: only after the
 unlinks were made durable, and never while a purged file may remain that could not be removed.
@@ -27,10 +28,11 @@ from functools import partial
 from typing import Final
 
 from proxy.cache.disk.bans import Kind, Purge, packed_place
+from proxy.cache.disk.coverage import Marks, marks_of_target
 from proxy.cache.disk.index import Indexed
-from proxy.cache.disk.layout import Unusable, tag_fingerprint
+from proxy.cache.disk.layout import Unusable, fingerprint_of
 from proxy.cache.disk.object_file import load_object
-from proxy.cache.disk.place import Place
+from proxy.cache.disk.place import Place, key_digest
 from proxy.cache.disk.purge_log import Numbered, PurgeLog
 from proxy.cache.disk.shelf import Shelf
 from proxy.errors import PurgeNotDurable
@@ -161,24 +163,27 @@ class Purges:
             if ban is None:
                 continue
             if ban.soft:
-                entry.purged_softly = True
+                entry.soften(shelf.clock.mono())
             else:
                 del shelf.opened[place]
 
     def _found_in_index(self, number: int, purge: Purge) -> int:
         """Remove, or make stale, what a purge by key or place covers; how many there were."""
-        found = [item for item in self._named(purge) if item.epoch < number]
+        named = [item for item in self._named(purge) if item.epoch < number]
+        found = [item for item in named if not (purge.soft and item.soft)]
         for item in found:
-            if not purge.soft:
-                self._shelf.remove(item.place)
-            elif not item.soft:
+            if purge.soft:
                 self._shelf.soften(item.place)
+            else:
+                self._shelf.remove(item.place)
         self._shelf.counters.purged += len(found)
         return len(found)
 
     def _named(self, purge: Purge) -> list[Indexed]:
         if purge.kind is Kind.KEY:
             return self._shelf.index.of_key(purge.subject)
+        if purge.kind is Kind.TARGET:
+            return self._shelf.index.of_key(key_digest(purge.subject))
         if purge.kind is Kind.PLACE:
             place = Place(purge.subject[:16], int.from_bytes(purge.subject[16:], "big"))
             item = self._shelf.index.get(place)
@@ -227,7 +232,7 @@ class Purges:
                 for receipt in [receipt for receipt in self._receipts if receipt.sequence <= upto]:
                     self._receipts.remove(receipt)
                     receipt.swept()
-                self._bans.retire(upto)
+                self._bans.swept(upto)
                 await self._compact()
                 if self._bans.sequence == upto:
                     return
@@ -237,14 +242,13 @@ class Purges:
     async def _pass(self, upto: int) -> None:
         purges = [(number, purge) for number, purge in self._bans.kept() if self._swept < number <= upto]
         for number, purge in purges:
-            if purge.kind in (Kind.KEY, Kind.PLACE) and not purge.soft:
+            if purge.kind in (Kind.KEY, Kind.PLACE):
                 self._found_in_index(number, purge)  # the rebuild may have indexed one since
         searching = _Searching(purges)
         covered: list[Numbered] = []
         counts: Counter[int] = Counter()
         for first in range(0, self._shelf.index.slots, SLICE) if searching else ():
-            slots = self._shelf.index.between(first, first + SLICE)
-            suspects = [item for item in slots if searching.suspects(item)]
+            suspects = self._shelf.index.suspects(first, first + SLICE, searching.masks)
             for item, verdict in await self._examine(suspects, searching.everything):
                 self._apply(item, verdict, counts, covered, searching.where)
         await self._settle(upto, counts, covered, searching.where)
@@ -331,24 +335,24 @@ class Purges:
         self._log.compact(sequence, kept)
 
 
+def _marks_sought(purge: Purge) -> Sequence[Marks]:
+    """What an object must have to be suspected: all of one of these sets."""
+    if purge.kind is Kind.TAG:
+        return (frozenset({purge.subject}),)
+    return marks_of_target(purge.subject) if purge.kind is Kind.TARGET else (frozenset(),)
+
+
 class _Searching:
     """Which of the index's objects the purges of one sweep may cover."""
 
     def __init__(self, purges: Sequence[Numbered]) -> None:
         searched = [(number, purge) for number, purge in purges if purge.kind not in (Kind.KEY, Kind.PLACE)]
-        self._masks = [
-            (number, tag_fingerprint(frozenset({purge.subject})) if purge.kind is Kind.TAG else 0)
-            for number, purge in searched
+        self.masks = [
+            (number, fingerprint_of(marks)) for number, purge in searched for marks in _marks_sought(purge)
         ]
         everything = [number for number, purge in searched if purge.kind is Kind.ALL and not purge.soft]
         self.everything = max(everything, default=0)
-        self._newest = max((number for number, _ in searched), default=0)
         self.where = frozenset(number for number, purge in searched if purge.kind is Kind.WHERE)
 
     def __bool__(self) -> bool:
-        return bool(self._masks)
-
-    def suspects(self, item: Indexed) -> bool:
-        return item.epoch < self._newest and any(
-            item.epoch < number and item.fingerprint & mask == mask for number, mask in self._masks
-        )
+        return bool(self.masks)

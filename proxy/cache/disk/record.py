@@ -6,6 +6,9 @@ the wall clock changes no age, across restarts of the proxy. After another boot 
 if it shows a time before the record's own, it was set back, the true age is unknown, and the entry is
 given back as purged softly: it may be used after a validation, or where stale is allowed.
 
+A soft purge counts from when the file was marked (its time of modification), or from now if it was not
+yet. Where the clock was set back since, it counts from when the response came: all of its grace is used.
+
 The encoding is our own: numbers of fixed size and octet strings with their length, so that nothing in a
 file is ever executed or trusted, and equal records are equal octets.
 """
@@ -76,12 +79,22 @@ class Record:
             tags=entry.tags,
         )
 
-    def entry(self, body: SharedBody, *, at: Moment, soft: bool) -> Entry:
-        """The entry again, its times in terms of the present boot."""
+    def entry(
+        self, body: SharedBody, *, at: Moment, soft: bool = False, soft_since: float | None = None
+    ) -> Entry:
+        """The entry again, its times in terms of the present boot.
+
+        `soft_since` is when its file was marked as purged softly, on the wall clock; None if it was not.
+        """
         received_mono, clock_set_back = self.received_mono, False
         if self.boot != at.boot:
             received_mono = at.mono - max(0.0, at.now - self.received_at)
             clock_set_back = self.received_at > at.now
+        softened_mono = at.mono if soft else None
+        if soft_since is not None:
+            softened_mono = at.mono - (at.now - soft_since) if soft_since <= at.now else received_mono
+        if clock_set_back:
+            softened_mono = received_mono
         return Entry(
             key=self.key,
             varies_on=self.varies_on,
@@ -95,7 +108,8 @@ class Record:
             received_at=self.received_at,
             memo=HeadMemo(),
             tags=self.tags,
-            purged_softly=soft or clock_set_back,
+            purged_softly=softened_mono is not None,
+            softened_mono=softened_mono,
         )
 
 

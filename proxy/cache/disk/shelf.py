@@ -152,7 +152,7 @@ class Shelf:
         self.index.soften(place)
         entry = self.opened.get(place)
         if entry is not None:
-            entry.purged_softly = True
+            entry.soften(self.clock.mono())
         self.jobs.put(Job(partial(self.directory.soften_object, place), self._softened))
 
     def _softened(self, error: OSError | None) -> None:

@@ -230,7 +230,10 @@ class DiskStore:
     # purging
 
     def purge(self, purge: Purge) -> PurgeReceipt:
-        """Purge: it holds at once. Acknowledge it to others when `durable()` has returned."""
+        """Purge: it holds at once. Acknowledge it to others when `durable()` has returned.
+
+        `Purge.of` gives the purges that make up a coverage.
+        """
         return self._purges.purge(purge)
 
     def statistics(self) -> DiskStatistics:

@@ -18,8 +18,18 @@ from tests.origin.manual_clock import ManualClock
 BOOT = b"a boot.."
 
 
+def a_key(target: bytes, *added: bytes) -> bytes:
+    """A key as `policy.keys.cache_key` makes them, with what a route adds."""
+    route = b"".join(b"%d:%b," % (len(part), part) for part in (b"default", b"*", b"/"))
+    parts = (b"http", b"example.org", target, route)
+    return b"".join(b"%d:%b," % (len(part), part) for part in parts) + b"".join(added)
+
+
+KEY = a_key(b"/key")
+
+
 def an_entry(
-    key: bytes = b"key",
+    key: bytes = KEY,
     body: bytes = b"body",
     *,
     varies_on: tuple[bytes, ...] = (),

@@ -8,24 +8,31 @@ from hypothesis import strategies as st
 
 from proxy.cache.disk.bans import Ban, Bans, Purge
 from proxy.cache.disk.place import place_of
+from proxy.policy.purges import Everything, Matching, Prefixed, Tagged, Targets
+from tests.cache.disk.entries import KEY, a_key
 
-PLACE = place_of(b"key", (b"v",))
+PLACE = place_of(KEY, (b"v",))
 
 
 def covering(bans: Bans, epoch: int = 0, tags: frozenset[bytes] = frozenset({b"t"})) -> Ban | None:
-    return bans.covering(epoch, PLACE, b"key", tags)
+    return bans.covering(epoch, PLACE, KEY, tags)
 
 
 COVERING = [
     pytest.param(Purge.all(), id="all"),
-    pytest.param(Purge.key(b"key"), id="key"),
-    pytest.param(Purge.one(b"key", (b"v",)), id="place"),
+    pytest.param(Purge.key(KEY), id="key"),
+    pytest.param(Purge.one(KEY, (b"v",)), id="place"),
     pytest.param(Purge.tag(b"t"), id="tag"),
-    pytest.param(Purge.pattern(rb"^k.y$"), id="pattern"),
-    pytest.param(Purge.matching(lambda key, tags: key == b"key" and b"t" in tags), id="where"),
+    pytest.param(Purge.target(KEY), id="target"),
+    pytest.param(Purge.searched(Matching(re.compile(rb"/k.y$"))), id="pattern"),
+    pytest.param(Purge.searched(Prefixed(frozenset({b"example.org"}), {b"default": (b"/k",)})), id="prefix"),
+    pytest.param(Purge.matching(lambda key, tags: key == KEY and b"t" in tags), id="where"),
 ]
 OTHERS = [
-    Purge.key(b"other"), Purge.one(b"key", (b"w",)), Purge.tag(b"u"), Purge.pattern(b"z"),
+    Purge.target(a_key(b"/other")),
+    Purge.searched(Prefixed(frozenset({b"example.org"}), {b"default": (b"/x",)})),
+    Purge.searched(Matching(re.compile(b"z$"))),
+    Purge.key(b"other"), Purge.one(KEY, (b"w",)), Purge.tag(b"u"),
     Purge.matching(lambda _key, _tags: False),
 ]  # fmt: skip
 
@@ -48,7 +55,7 @@ def test_a_purge_of_something_else_bans_nothing(purge: Purge) -> None:
 def test_a_hard_ban_comes_before_a_soft_one() -> None:
     bans = Bans()
     bans.add(Purge.tag(b"t"))
-    bans.add(Purge.key(b"key", soft=True))
+    bans.add(Purge.key(KEY, soft=True))
     assert covering(bans) == Ban(1, soft=False)
     assert covering(bans, epoch=1) == Ban(2, soft=True)
 
@@ -56,20 +63,31 @@ def test_a_hard_ban_comes_before_a_soft_one() -> None:
 def test_a_ban_stays_while_a_commit_from_before_it_runs() -> None:
     bans = Bans()
     epoch = bans.enter()
-    bans.add(Purge.key(b"key"))
-    assert bans.retire(1) == 0
+    bans.add(Purge.key(KEY))
+    bans.swept(1)
     assert covering(bans) is not None
     bans.leave(epoch)
-    assert bans.retire(1) == 1
     assert covering(bans) is None
     assert len(bans) == 0
 
 
+def test_a_ban_stays_while_a_load_from_before_the_end_of_its_sweep_runs() -> None:
+    bans = Bans()
+    bans.add(Purge.key(KEY))
+    early = bans.enter_load()
+    bans.swept(1)
+    late = bans.enter_load()
+    assert covering(bans) is not None
+    bans.leave(early)
+    assert len(bans) == 0
+    bans.leave(late)
+
+
 def test_a_commit_from_after_a_ban_keeps_it_not() -> None:
     bans = Bans()
-    bans.add(Purge.pattern(b"k"))
+    bans.add(Purge.searched(Matching(re.compile(b"k"))))
     bans.enter()
-    bans.retire(1)
+    bans.swept(1)
     assert len(bans) == 0
 
 
@@ -94,6 +112,33 @@ def test_what_is_merged_is_still_told() -> None:
     assert [number for number, _ in bans.kept()] == [3, 4, 5, 6]
 
 
-def test_a_pattern_that_cannot_be_compiled_is_refused() -> None:
-    with pytest.raises(re.error):
-        Purge.pattern(b"(")
+def test_a_purge_of_a_target_covers_all_keys_that_begin_with_it() -> None:
+    bans = Bans()
+    bans.add(Purge.target(KEY))
+    longer = a_key(b"/key", b"f1:a,~")
+    assert bans.covering(0, place_of(longer, ()), longer, frozenset()) is not None
+
+
+def test_a_purge_of_a_target_covers_what_answers_for_its_query() -> None:
+    bans = Bans()
+    bans.add(Purge.target(a_key(b"/key?utm=1")))
+    answers = frozenset({b'no-vary-search, params=("utm")'})
+    assert covering(bans, tags=answers) is not None
+    assert covering(bans) is None
+
+
+def test_a_coverage_is_made_of_purges() -> None:
+    pattern = Matching(re.compile(b"x"))
+    assert Purge.of(Everything()) == (Purge.all(),)
+    assert Purge.of(Tagged(frozenset({b"u", b"t"})), soft=True) == (
+        Purge.tag(b"t", soft=True),
+        Purge.tag(b"u", soft=True),
+    )
+    assert Purge.of(Targets(frozenset({KEY}))) == (Purge.target(KEY),)
+    assert Purge.of(pattern) == (Purge.searched(pattern),)
+
+
+def test_a_function_that_cannot_read_a_key_covers_it() -> None:
+    bans = Bans()
+    bans.add(Purge.searched(Matching(re.compile(b"z$"))))
+    assert bans.covering(0, PLACE, b"no key of ours", frozenset()) is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.directory import Directory
 from proxy.cache.disk.store import DiskStore
-from tests.cache.disk.entries import a_store, an_entry, body_of, object_files, stored
+from proxy.policy.purges import Matching
+from tests.cache.disk.entries import KEY, a_store, an_entry, body_of, object_files, stored
 from tests.origin.manual_clock import ManualClock
 
 
@@ -26,11 +28,11 @@ async def test_a_younger_answer_replaces_an_older_one_and_not_the_other_way(stor
     await stored(store, an_entry(body=b"first", requested_mono=10.0))
     await stored(store, an_entry(body=b"second", requested_mono=20.0))
     assert not store.put(an_entry(body=b"late", requested_mono=15.0), max_variants=8)
-    assert await body_of(await store.load(b"key", ())) == b"second"
+    assert await body_of(await store.load(KEY, ())) == b"second"
     assert store.put(an_entry(body=b"third", requested_mono=30.0), max_variants=8)
     assert not store.put(an_entry(body=b"late", requested_mono=25.0), max_variants=8)
     await store.wait_written()
-    assert await body_of(await store.load(b"key", ())) == b"third"
+    assert await body_of(await store.load(KEY, ())) == b"third"
     counted = store.statistics()
     assert (counted.entries, counted.replaced, counted.superseded) == (1, 2, 2)
 
@@ -38,9 +40,9 @@ async def test_a_younger_answer_replaces_an_older_one_and_not_the_other_way(stor
 async def test_variants_lie_side_by_side_up_to_a_number(store: DiskStore, directory: Path) -> None:
     for value in (b"1", b"2", b"3"):
         await stored(store, an_entry(body=value, varies_on=(b"a",), variant=(value,)), max_variants=2)
-    assert store.varies_on(b"key") == (b"a",)
-    assert await store.load(b"key", (b"1",)) is None
-    assert await body_of(await store.load(b"key", (b"3",))) == b"3"
+    assert store.varies_on(KEY) == (b"a",)
+    assert await store.load(KEY, (b"1",)) is None
+    assert await body_of(await store.load(KEY, (b"3",))) == b"3"
     await store.wait_written()
     assert len(object_files(directory)) == 2
 
@@ -49,7 +51,7 @@ async def test_variants_chosen_by_other_names_go(store: DiskStore, directory: Pa
     await stored(store, an_entry(varies_on=(b"a",), variant=(b"1",)))
     await stored(store, an_entry(varies_on=(b"b",), variant=(b"1",)))
     await store.wait_written()
-    assert store.varies_on(b"key") == (b"b",)
+    assert store.varies_on(KEY) == (b"b",)
     assert len(object_files(directory)) == 1
 
 
@@ -96,7 +98,9 @@ async def test_a_full_queue_drops_what_comes_and_never_waits(
 
 
 @pytest.mark.parametrize(
-    "purge", [Purge.key(b"key"), Purge.tag(b"t"), Purge.pattern(b"k"), Purge.all()], ids=lambda p: p.kind.name
+    "purge",
+    [Purge.key(KEY), Purge.tag(b"t"), Purge.searched(Matching(re.compile(b"k"))), Purge.all()],
+    ids=lambda p: p.kind.name,
 )
 async def test_an_entry_purged_on_its_way_is_not_kept(
     store: DiskStore, directory: Path, monkeypatch: pytest.MonkeyPatch, purge: Purge
@@ -108,10 +112,10 @@ async def test_an_entry_purged_on_its_way_is_not_kept(
     gate.open()
     await receipt.removed()
     await store.wait_written()
-    assert await store.load(b"key", ()) is None
+    assert await store.load(KEY, ()) is None
     assert object_files(directory) == []
     await stored(store, an_entry(tags={b"t"}))
-    assert await store.load(b"key", ()) is not None
+    assert await store.load(KEY, ()) is not None
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE])
@@ -139,12 +143,12 @@ async def test_a_disk_that_fails_rests_and_is_tried_again(
 async def test_a_body_that_lies_in_a_file_is_copied_under_its_new_head(store: DiskStore) -> None:
     body = os.urandom(600_000)
     await stored(store, an_entry(body=body, requested_mono=10.0))
-    old = await store.load(b"key", ())
+    old = await store.load(KEY, ())
     assert old is not None
     fresh = an_entry(shared=old.body, requested_mono=20.0, received_mono=2_000.0, lifetime_s=99.0)
     await stored(store, fresh)
     assert await body_of(old) == body
-    new = await store.load(b"key", ())
+    new = await store.load(KEY, ())
     assert new is not None
     assert new is not old
     assert new.terms.lifetime_s == 99.0

@@ -8,9 +8,9 @@ from proxy.cache.disk.layout import (
     Footer,
     Unusable,
     block_count,
+    fingerprint_of,
     read_footer,
     split_trailer,
-    tag_fingerprint,
     trailer,
 )
 from proxy.cache.disk.object_file import BlockChecksums, checksums_of
@@ -69,5 +69,5 @@ def test_checksums_do_not_depend_on_the_pieces(sizes: list[int]) -> None:
 
 @given(st.frozensets(st.binary(max_size=8), max_size=5), st.binary(max_size=8))
 def test_a_fingerprint_has_every_tag_that_is_there(tags: frozenset[bytes], tag: bytes) -> None:
-    mask = tag_fingerprint(frozenset({tag}))
-    assert tag_fingerprint(tags | {tag}) & mask == mask
+    mask = fingerprint_of(frozenset({tag}))
+    assert fingerprint_of(tags | {tag}) & mask == mask

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import proxy.cache.disk.loads as module
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.layout import Unusable
+from proxy.cache.disk.purges import Purges
 from proxy.cache.disk.store import DiskStore
 from proxy.errors import StoredBodyDamaged
-from tests.cache.disk.entries import a_store, an_entry, body_of, object_files, stored
+from tests.cache.disk.entries import KEY, a_store, an_entry, body_of, object_files, stored
 from tests.origin.manual_clock import ManualClock
 from tests.policy.heads import request
 
@@ -35,8 +37,8 @@ async def test_a_small_body_comes_into_memory_and_a_large_one_stays_in_its_file(
 
 async def test_a_request_selects_its_variant_by_what_the_disk_knows(store: DiskStore) -> None:
     await stored(store, an_entry(body=b"de", varies_on=(b"accept-language",), variant=(b"de",)))
-    assert await body_of(await store.find(b"key", request("Accept-Language: de"))) == b"de"
-    assert await store.find(b"key", request("Accept-Language: en")) is None
+    assert await body_of(await store.find(KEY, request("Accept-Language: de"))) == b"de"
+    assert await store.find(KEY, request("Accept-Language: en")) is None
     assert await store.find(b"other", request()) is None
 
 
@@ -52,14 +54,14 @@ async def test_those_who_ask_at_once_share_one_load(
         return read(*arguments, **keywords)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "load_object", counted)
-    entries = await asyncio.gather(*(store.load(b"key", ()) for _ in range(50)))
+    entries = await asyncio.gather(*(store.load(KEY, ()) for _ in range(50)))
     assert len(reads) == 1
     assert all(entry is entries[0] is not None for entry in entries)
 
 
 async def test_one_who_leaves_stops_nobody_elses_load(store: DiskStore) -> None:
     await stored(store, an_entry())
-    one, other = (asyncio.ensure_future(store.load(b"key", ())) for _ in range(2))
+    one, other = (asyncio.ensure_future(store.load(KEY, ())) for _ in range(2))
     await asyncio.sleep(0)
     one.cancel()
     assert await body_of(await other) == b"body"
@@ -69,8 +71,8 @@ async def test_a_torn_file_is_dropped_and_counted(store: DiskStore, directory: P
     await stored(store, an_entry())
     (path,) = object_files(directory)
     os.truncate(path, 20)
-    assert await store.load(b"key", ()) is None
-    assert store.get(b"key", ()) is None
+    assert await store.load(KEY, ()) is None
+    assert store.get(KEY, ()) is None
     await store.wait_written()
     assert object_files(directory) == []
     assert store.statistics().dropped == {Unusable.TORN: 1}
@@ -79,33 +81,33 @@ async def test_a_torn_file_is_dropped_and_counted(store: DiskStore, directory: P
 async def test_a_file_that_is_gone_is_a_miss(store: DiskStore, directory: Path) -> None:
     await stored(store, an_entry())
     object_files(directory)[0].unlink()
-    assert await store.load(b"key", ()) is None
-    assert store.get(b"key", ()) is None
+    assert await store.load(KEY, ()) is None
+    assert store.get(KEY, ()) is None
     assert store.statistics().allocated_bytes == 0
 
 
 async def test_the_key_itself_is_compared_not_only_its_digest(
     store: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await stored(store, an_entry(b"key"))
-    place = module.place_of(b"key", ())
+    await stored(store, an_entry(KEY))
+    place = module.place_of(KEY, ())
     monkeypatch.setattr(module, "place_of", lambda _key, _variant: place)
     assert await store._loads.load(b"other", ()) is None
     assert store.statistics().dropped == {Unusable.COLLISION: 1}
-    assert await store._loads.load(b"key", ()) is not None
+    assert await store._loads.load(KEY, ()) is not None
 
 
 async def test_a_damaged_block_cuts_the_answer_and_drops_the_file(store: DiskStore, directory: Path) -> None:
     await stored(store, an_entry(body=LARGE))
-    entry = await store.load(b"key", ())
+    entry = await store.load(KEY, ())
     (path,) = object_files(directory)
     octets = bytearray(path.read_bytes())
     octets[100] ^= 1
     path.write_bytes(octets)
     with pytest.raises(StoredBodyDamaged):
         await body_of(entry)
-    assert store.opened(b"key", ()) is None
-    assert await store.load(b"key", ()) is None
+    assert store.opened(KEY, ()) is None
+    assert await store.load(KEY, ()) is None
     await store.wait_written()
     assert object_files(directory) == []
 
@@ -142,7 +144,36 @@ async def test_a_purge_while_a_file_is_read_wins(store: DiskStore, monkeypatch: 
         return loaded
 
     monkeypatch.setattr(module, "load_object", purged_meanwhile)
-    assert await store.load(b"key", ()) is None
+    assert await store.load(KEY, ()) is None
+
+
+@pytest.mark.parametrize("soft", [False, True])
+async def test_a_purge_whose_sweep_ends_while_a_file_is_read_wins(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch, soft: bool
+) -> None:
+    """The load begins after the purge, reads the file before the sweep does, and ends after it."""
+    await stored(store, an_entry(tags={b"t"}))
+    loop = asyncio.get_running_loop()
+    has_read = threading.Event()
+    read, sweep_read = module.load_object, Purges._read
+
+    def slow(*arguments: object, **keywords: object) -> object:
+        loaded = read(*arguments, **keywords)  # type: ignore[arg-type]
+        has_read.set()
+        asyncio.run_coroutine_threadsafe(receipt.removed(), loop).result(5)
+        return loaded
+
+    def late(*arguments: object) -> object:
+        assert has_read.wait(5)
+        return sweep_read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "load_object", slow)
+    monkeypatch.setattr(Purges, "_read", late)
+    receipt = store.purge(Purge.tag(b"t", soft=soft))
+    entry = await store.load(KEY, ())
+    assert entry is not None if soft else entry is None
+    assert entry is None or entry.purged_softly
+    assert store.statistics().bans == 0
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])

@@ -23,7 +23,7 @@ from proxy.cache.disk.object_file import (
 )
 from proxy.cache.disk.place import Place, place_of
 from proxy.cache.disk.record import Record
-from tests.cache.disk.entries import BOOT, an_entry
+from tests.cache.disk.entries import BOOT, KEY, an_entry
 
 GENERATION = 5
 SAME_DIRECTORY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -85,7 +85,7 @@ def test_a_head_larger_than_the_tail_is_read(ours: Directory) -> None:
 @given(octets=st.binary(max_size=400) | st.binary(max_size=20).map(lambda seed: seed * 900))
 @SAME_DIRECTORY
 def test_any_octets_in_a_file_are_never_served_and_raise_nothing(ours: Directory, octets: bytes) -> None:
-    place = place_of(b"key", ())
+    place = place_of(KEY, ())
     ours.write_object(place, [octets], fsync=False)
     assert isinstance(load(ours, place), Unusable)
     assert isinstance(look(ours, place), Unusable)
@@ -149,7 +149,7 @@ def test_a_file_of_another_generation_or_version_is_not_believed(ours: Directory
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])
 def test_what_is_no_file_is_foreign_and_waits_for_nobody(ours: Directory, make: object) -> None:
-    place = place_of(b"key", ())
+    place = place_of(KEY, ())
     path = ours.objects / place.path
     path.parent.mkdir()
     make(path)  # type: ignore[operator]
@@ -158,7 +158,7 @@ def test_what_is_no_file_is_foreign_and_waits_for_nobody(ours: Directory, make: 
 
 
 def test_a_missing_file_is_missing(ours: Directory) -> None:
-    assert load(ours, place_of(b"key", ())) is Unusable.MISSING
+    assert load(ours, place_of(KEY, ())) is Unusable.MISSING
 
 
 def test_the_index_learns_what_is_purged_and_what_is_stale(ours: Directory) -> None:

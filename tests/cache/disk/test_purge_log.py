@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 import proxy.cache.disk.purge_log as module
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.purge_log import PurgeLog
+from proxy.policy.purges import Matching, Prefixed
 
 PURGES = [
     (1, Purge.all()),
     (2, Purge.key(b"key", soft=True)),
     (3, Purge.one(b"key", (b"v", None))),
     (4, Purge.tag(b"\xff tag")),
-    (5, Purge.pattern(rb"^/a\d+")),
+    (5, Purge.searched(Matching(re.compile(rb"^/a\d+\xff", re.IGNORECASE)))),
+    (6, Purge.searched(Prefixed(frozenset({b"h"}), {b"route": (b"/a", b"/\xff")}), soft=True)),
+    (7, Purge.target(b"4:http,")),
 ]
 
 
@@ -43,10 +47,10 @@ def test_purges_come_back_in_order_under_the_same_generation(path: Path) -> None
     log, purges = opened(path)
     assert purges == PURGES
     assert log.generation == generation
-    log.append([(6, Purge.tag(b"t"))])
+    log.append([(8, Purge.tag(b"t"))])
     log.close()
     log, purges = opened(path)
-    assert purges == [*PURGES, (6, Purge.tag(b"t"))]
+    assert purges == [*PURGES, (8, Purge.tag(b"t"))]
     log.close()
 
 
@@ -87,11 +91,11 @@ def test_a_log_written_anew_keeps_generation_and_sequence(path: Path) -> None:
     generation = written(path)
     log, _ = opened(path)
     log.compact(5, PURGES[3:])
-    log.append([(6, Purge.tag(b"t"))])
+    log.append([(8, Purge.tag(b"t"))])
     log.close()
     log, purges = opened(path)
     assert (log.generation, log.base_sequence) == (generation, 5)
-    assert purges == [*PURGES[3:], (6, Purge.tag(b"t"))]
+    assert purges == [*PURGES[3:], (8, Purge.tag(b"t"))]
     log.close()
 
 
@@ -105,9 +109,9 @@ def test_a_log_that_cannot_grow_is_removed_so_that_nothing_is_believed(
     generation = written(path)
     log, _ = opened(path)
     monkeypatch.setattr(module, "write_all", _full)
-    log.append([(6, Purge.tag(b"t"))])
+    log.append([(8, Purge.tag(b"t"))])
     assert log.lost
-    log.append([(7, Purge.tag(b"t"))])
+    log.append([(9, Purge.tag(b"t"))])
     log.compact(7, [])
     log.close()
     assert not path.exists()
@@ -122,7 +126,7 @@ def test_a_log_that_cannot_be_removed_either_is_an_error(path: Path, monkeypatch
     monkeypatch.setattr(module, "write_all", _full)
     path.unlink()
     with pytest.raises(OSError, match=r"purges\.log"):
-        log.append([(6, Purge.tag(b"t"))])
+        log.append([(8, Purge.tag(b"t"))])
     log.close()
 
 
@@ -135,9 +139,9 @@ def test_an_old_log_stands_when_the_new_one_cannot_be_written(
     with pytest.raises(OSError, match="No space"):
         log.compact(5, [])
     monkeypatch.undo()
-    log.append([(6, Purge.tag(b"t"))])
+    log.append([(8, Purge.tag(b"t"))])
     log.close()
     assert os.listdir(path.parent) == ["purges.log"]
     log, purges = opened(path)
-    assert len(purges) == 6
+    assert len(purges) == 8
     log.close()

@@ -11,7 +11,7 @@ from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.layout import Unusable
 from proxy.cache.disk.rebuild import Rebuild
 from proxy.cache.disk.store import DiskStore
-from tests.cache.disk.entries import a_store, an_entry, body_of, object_files, stored
+from tests.cache.disk.entries import KEY, a_store, an_entry, body_of, object_files, stored
 from tests.policy.heads import request
 
 
@@ -88,7 +88,7 @@ async def test_variants_are_found_while_the_index_is_rebuilt(
     held = Held(monkeypatch)
     store = a_store(directory)
     await store.open()
-    assert await body_of(await store.find(b"key", request("Accept-Language: en"))) == b"en"
+    assert await body_of(await store.find(KEY, request("Accept-Language: en"))) == b"en"
     held.release()
     await store.close()
 

@@ -73,7 +73,7 @@ def test_a_record_with_other_octets_never_raises(record: Record, data: st.DataOb
 def again(entry: Entry, at: Moment) -> Entry:
     record = decode_record(encode_record(Record.of(entry, boot=BOOT)))
     assert record is not None
-    return record.entry(SharedBody.complete([b"body"]), at=at, soft=False)
+    return record.entry(SharedBody.complete([b"body"]), at=at)
 
 
 @pytest.mark.parametrize("step_s", [-1e6, 0.0, 1e6])
@@ -98,6 +98,28 @@ def test_after_another_boot_with_the_clock_set_back_it_must_be_validated() -> No
     read = again(entry, Moment(now=4_990.0, mono=3.0, boot=b"another."))
     assert read.purged_softly
     assert read.ttl_s(3.0) < 0
+
+
+@pytest.mark.parametrize(
+    ("soft", "soft_since", "since_mono"),
+    [
+        (False, None, None),
+        (True, None, 1_030.0),
+        (False, 5_020.0, 1_020.0),
+        (True, 5_020.0, 1_020.0),
+        (False, 9e9, 1_000.0),
+    ],
+    ids=["not", "now", "marked", "marked-and-now", "marked-in-the-future"],
+)
+def test_a_soft_purge_counts_from_when_it_was_marked(
+    soft: bool, soft_since: float | None, since_mono: float | None
+) -> None:
+    entry = an_entry(received_mono=1_000.0, received_at=5_000.0)
+    read = Record.of(entry, boot=BOOT).entry(
+        SharedBody.complete([]), at=Moment(5_030.0, 1_030.0, BOOT), soft=soft, soft_since=soft_since
+    )
+    assert read.softened_mono == since_mono
+    assert read.purged_softly == (since_mono is not None)
 
 
 def test_everything_of_an_entry_but_its_body_comes_back() -> None:

@@ -8,7 +8,7 @@ import pytest
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
 from proxy.errors import ConfigError
-from tests.cache.disk.entries import a_store, an_entry, body_of, stored
+from tests.cache.disk.entries import KEY, a_store, an_entry, body_of, stored
 from tests.origin.manual_clock import ManualClock
 
 
@@ -17,7 +17,7 @@ async def test_a_second_store_on_one_directory_is_refused(store: DiskStore, dire
     with pytest.raises(ConfigError, match="another Lockgate uses"):
         await second.open()
     await stored(store, an_entry())
-    assert await store.load(b"key", ()) is not None
+    assert await store.load(KEY, ()) is not None
 
 
 async def test_a_closed_store_stores_and_finds_nothing(directory: Path) -> None:
@@ -26,7 +26,7 @@ async def test_a_closed_store_stores_and_finds_nothing(directory: Path) -> None:
     await stored(store, an_entry())
     await store.close()
     await store.close()
-    assert await store.load(b"key", ()) is None
+    assert await store.load(KEY, ()) is None
     assert not store.put(an_entry(), max_variants=8)
     assert await store.begin() is None
 
@@ -53,13 +53,13 @@ async def test_ages_go_on_over_a_restart(directory: Path, clock: ManualClock) ->
     clock.advance(30)
     again = a_store(directory, clock=clock)
     await again.open()
-    read = await again.load(b"key", ())
+    read = await again.load(KEY, ())
     assert read is not None
     assert read.current_age_s(clock.mono()) == entry.initial_age_s + 30
     await again.close()
     rebooted = a_store(directory, clock=ManualClock(now=clock.now() + 20, mono=5.0), boot=b"another.")
     await rebooted.open()
-    read = await rebooted.load(b"key", ())
+    read = await rebooted.load(KEY, ())
     assert read is not None
     assert read.current_age_s(5.0) == entry.initial_age_s + 50
     assert not read.purged_softly
@@ -92,7 +92,7 @@ async def test_readers_and_writers_of_one_place_never_see_a_mixture(store: DiskS
     async def read() -> None:
         while not writing.done():
             await asyncio.sleep(0)  # where nothing is found, nothing waits
-            body = await body_of(await store.load(b"key", ()))
+            body = await body_of(await store.load(KEY, ()))
             if body:
                 assert len(body) in (500, 300_000)
                 assert body == body[:1] * len(body)
