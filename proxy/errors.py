@@ -68,6 +68,18 @@ class ExpectationFailed(ClientError):
     status = 417
 
 
+class MethodNotAllowed(ClientError):
+    """A method that this route does not answer (RFC 9110 §15.5.6)."""
+
+    status = 405
+
+
+class Forbidden(ClientError):
+    """The client may not do this (RFC 9110 §15.5.4)."""
+
+    status = 403
+
+
 class ClientGone(ProxyError):
     """The client closed its connection; nobody is left to be answered."""
 

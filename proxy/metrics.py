@@ -24,6 +24,7 @@ from proxy.coalesce.answer import Outcome
 from proxy.coalesce.outcomes import Ending
 from proxy.errors import ClientGone
 from proxy.origin.statistics import OriginStatistics
+from proxy.policy.purges import PurgeKind
 from proxy.server.client_connection import State
 from proxy.server.ledger import WAIT_BOUNDS_S
 
@@ -136,6 +137,7 @@ _ORIGIN = Label("origin", "name of the origin")
 _OUTCOME = Label("outcome", tuple(outcome.value for outcome in Outcome))
 _STATUS = Label("status", "registered status, or its class (`5xx`)")
 _ENDING = Label("ending", tuple(ending.value for ending in Ending))
+_PURGE_KIND = Label("kind", tuple(kind.value for kind in PurgeKind))
 _STATE = Label("state", tuple(state.value for state in _OPEN_STATES))
 _VERSION = Label("version", "version of Lockgate")
 
@@ -259,6 +261,31 @@ METRICS = (
         Kind.COUNTER,
         "Memory tier: responses that were not stored for their size.",
         _one(lambda server: server.proxy.memory.too_large),
+    ),
+    Metric(
+        "lockgate_purges_total",
+        Kind.COUNTER,
+        "Purges, by what named the things to purge; invalidation is a write that went through.",
+        _each_member(lambda server: server.proxy.purges.purges, PurgeKind),
+        _PURGE_KIND,
+    ),
+    Metric(
+        "lockgate_purged_entries_total",
+        Kind.COUNTER,
+        "Responses that purges removed or made stale.",
+        _one(lambda server: server.proxy.purges.entries),
+    ),
+    Metric(
+        "lockgate_purges_pending",
+        Kind.GAUGE,
+        "Purges that hold already, and whose responses are still being removed.",
+        _one(lambda server: server.proxy.purges.pending),
+    ),
+    Metric(
+        "lockgate_refreshes_total",
+        Kind.COUNTER,
+        "Flights that were started to refresh a popular response before it expired (cache.refresh_ahead).",
+        _one(lambda server: server.proxy.refreshed),
     ),
     Metric(
         "lockgate_connections",

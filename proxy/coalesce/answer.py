@@ -28,6 +28,8 @@ class Outcome(StrEnum):
     """It asked by itself from the start."""
     REFUSED = "refused"
     """We answered it without asking: bad request, no room, nothing stored for only-if-cached."""
+    ANSWERED = "answered"
+    """It was for us: a purge, or OPTIONS of which we are the last recipient."""
     FAILED = "failed"
     """It asked or waited, and the origin gave no answer."""
     GONE = "gone"

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from proxy.config.reference import reference_file, sentence, settings_with_shapes, written
@@ -98,6 +99,7 @@ _KINDS: Mapping[object, str] = {
     bool: "boolean",
     Path: "path",
     object: "any value",
+    SecretStr: "text",
 }
 
 

@@ -114,7 +114,7 @@ def written(name: str, value: object) -> str:
         case StrEnum():
             return value.value
         case str():
-            return f'"{value}"' if value[:1] in "*[" else value
+            return f'"{value}"' if value[:1] in "*[:" else value
         case tuple():
             return f"[{', '.join(written('', item) for item in value)}]"
         case dict():

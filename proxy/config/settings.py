@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from proxy.config.values import (
+    BearerToken,
     CookieName,
     FieldName,
     FieldValue,
@@ -48,7 +49,13 @@ GiB = 1024 * MiB
 class Settings(BaseModel):
     """Base of all: frozen, unknown keys forbidden, attribute docstrings become descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # it may be a token
+    )
 
 
 class TlsListenSettings(Settings):
@@ -76,12 +83,16 @@ class ListenSettings(Settings):
 
 
 class AdminSettings(Settings):
-    """The admin listener: health, metrics, statistics. Keep it off public networks."""
+    """The admin listener: health, metrics, statistics, purging, explain. Keep it off public networks."""
 
     enabled: bool = True
     """Whether it runs at all."""
     address: ListenAddress = "127.0.0.1:9901"
     """Where it listens."""
+    token: BearerToken | None = None
+    """Bearer token that purging and explain ask for, from the environment as `${LOCKGATE_ADMIN_TOKEN}`; without one both are refused where others can reach the address."""
+    request_rate: PositiveFloat = 100.0
+    """Purges and explanations that are taken a second; more get 429."""
 
 
 class AccessLogSettings(Settings):
@@ -401,6 +412,15 @@ class RewriteSettings(Settings):
         return self
 
 
+class PurgeSettings(Settings):
+    """The method PURGE, by which clients take a URL out of the cache; tags and patterns are for the admin listener."""
+
+    enabled: bool = False
+    """Whether PURGE is answered here; else it gets 405. No origin is ever asked to purge."""
+    networks: tuple[Network, ...] = ("127.0.0.0/8", "::1/128", "unix")
+    """Networks (or `unix`) that may purge; others get 403. A trusted proxy purges only for the client that it names."""
+
+
 class RouteSettings(Settings):
     """Requests that match host and path go to one origin under one policy; the most specific route wins."""
 
@@ -438,6 +458,8 @@ class RouteSettings(Settings):
     """Normalising of the query."""
     compression: CompressionSettings = CompressionSettings()
     """Compression at the edge."""
+    purge: PurgeSettings = PurgeSettings()
+    """Purging by clients."""
 
     @model_validator(mode="after")
     def _key_cookies_reach_the_origin(self) -> Self:
@@ -546,7 +568,7 @@ class Config(Settings):
     )
     """Where clients connect."""
     admin: AdminSettings = AdminSettings()
-    """Health, metrics, statistics."""
+    """Health, metrics, statistics, purging, explain."""
     access_log: AccessLogSettings = AccessLogSettings()
     """One JSON line an exchange."""
     limits: LimitsSettings = LimitsSettings()

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.arranging import known_names, nearest
 from proxy.config.problems import FILE_START, Mark, Problems
 from proxy.config.settings import Config
-from proxy.config.shape import Section, Shape, child_of, sections_of
+from proxy.config.shape import Leaf, Section, Shape, child_of, not_null, sections_of
 from proxy.config.tree import Listing, Node, Scalar, Table, inner_path, plain, step
 from proxy.config.units import unit_of
 
@@ -48,7 +48,7 @@ def _note(details: ErrorDetails, tree: Table, problems: Problems) -> None:
         problems.add(found.key_mark, found.path, f"cannot be used as a name: {_allowed(details)}")
     elif found.node is not None and not _counted_wrongly(details, found.node):
         is_checked_whole = kind == "value_error" and not isinstance(found.node, Scalar)
-        shown = "cannot be used" if is_checked_whole else f"is {found.node.shown()}"
+        shown = "cannot be used" if is_checked_whole or found.is_secret else f"is {found.node.shown()}"
         problems.add(found.node.mark, found.node.path, f"{shown}: {_advice(details, found)}")
 
 
@@ -87,6 +87,12 @@ class _Found:
     def path(self) -> str:
         """As in the file: what came from `defaults` is named there."""
         return self.node.path if self.node is not None else inner_path(self._parent.path, self.name)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether no message may show it."""
+        leaf = None if self.shape is None else not_null(self.shape)
+        return isinstance(leaf, Leaf) and leaf.type is SecretStr
 
     @property
     def parent_mark(self) -> Mark:

@@ -8,13 +8,14 @@ import warnings
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"/[!\"$->@-~]*")
 _HOST = re.compile(r"\*|(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*|\[[0-9A-Fa-f:.]+\]")
 _TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 _AUTHORITY = re.compile(r"(?:[0-9A-Za-z_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 _FRAMING_FIELDS = frozenset(
@@ -143,6 +144,15 @@ def _status_pattern(text: object) -> str:
     return str(text)
 
 
+def _bearer_token(secret: SecretStr) -> SecretStr:
+    if not _TOKEN68.fullmatch(secret.get_secret_value()):
+        raise ValueError(
+            "a token is 16 to 512 of the characters A-Z a-z 0-9 . _ ~ + / -, which "
+            "`openssl rand -hex 32` makes (RFC 6750 §2.1)"
+        )
+    return secret
+
+
 def _regex(text: str) -> str:
     try:
         with warnings.catch_warnings():
@@ -169,4 +179,5 @@ Host = Annotated[str, AfterValidator(_host)]
 HostHeader = Annotated[str, AfterValidator(_host_header)]
 Method = Annotated[str, AfterValidator(_method)]
 Protocol = Annotated[str, AfterValidator(_protocol)]
+BearerToken = Annotated[SecretStr, AfterValidator(_bearer_token)]
 Regex = Annotated[str, AfterValidator(_regex)]

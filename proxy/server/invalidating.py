@@ -9,7 +9,8 @@ from __future__ import annotations
 from proxy.cache.cache import ResponseCache
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.invalidation import invalidated_targets, own_target
-from proxy.policy.keys import adds_to_key, key_of_target
+from proxy.policy.keys import key_of_target
+from proxy.policy.purges import PurgeKind, Tagged, Targets
 from proxy.policy.surrogate_keys import SAFE_METHODS, invalidated_groups
 from proxy.policy.validation import head_invalidates
 from proxy.routing import Route
@@ -36,7 +37,7 @@ class Invalidating:
                 self._purge(target, found)
         groups = invalidated_groups(request, response)
         if groups:
-            self._cache.purge_where(lambda _key, tags: not groups.isdisjoint(tags))
+            self._cache.begin_purge(Tagged(groups), kind=PurgeKind.INVALIDATION)
 
     def _shown_by_head(self, prepared: Prepared, response: ResponseHead) -> None:
         """RFC 9111 §4.3.5. What one user is told says nothing of what others would be."""
@@ -45,7 +46,7 @@ class Invalidating:
             return
         entry = self._cache.get(key, self._cache.variant_of(key, seen))
         if entry is not None and head_invalidates(entry.head, response, length=entry.body.received_bytes):
-            entry.purged_softly = True
+            entry.soften(self._cache.clock.mono())
 
     def unknown(self, prepared: Prepared) -> None:
         """The request was sent, no answer came, and it may have been applied (DESIGN, D4)."""
@@ -55,7 +56,4 @@ class Invalidating:
 
     def _purge(self, target: RequestHead, route: Route) -> None:
         key = key_of_target(route.name, target, route=route.settings)
-        if adds_to_key(route.settings):  # then each key of the target begins with it
-            self._cache.purge_where(lambda found, _tags: found.startswith(key))
-        else:
-            self._cache.purge(key)
+        self._cache.begin_purge(Targets(frozenset({key})), kind=PurgeKind.INVALIDATION)

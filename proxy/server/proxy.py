@@ -14,6 +14,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from proxy.cache.cache import ResponseCache
 from proxy.cache.memory import MemoryStatistics
+from proxy.cache.purging import PurgeStatistics
 from proxy.clock import Clock
 from proxy.coalesce.coalescer import Coalescer
 from proxy.coalesce.flights import FlightStatistics
@@ -30,6 +31,8 @@ from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger, LedgerStatistics
 from proxy.server.passing import Passing
 from proxy.server.prepared import PreparedHeads
+from proxy.server.purge_method import PurgeMethod
+from proxy.server.purger import Purger
 from proxy.server.response_writer import ResponseWriter
 from proxy.server.serving import Hall, Services, Serving, answer_error
 
@@ -42,6 +45,8 @@ class ProxyStatistics:
     flights: FlightStatistics
     memory: MemoryStatistics
     compressor: CompressorStatistics
+    purges: PurgeStatistics
+    refreshed: int
 
 
 class Proxy:
@@ -51,7 +56,9 @@ class Proxy:
         self, config: Config, *, origins: Mapping[str, Origin], clock: Clock, ledger: Ledger
     ) -> None:
         cache = ResponseCache(config.cache, clock=clock)
-        heads = PreparedHeads(Router(config.routes), limits=config.limits, via_name=config.cache.cache_name)
+        router = Router(config.routes)
+        heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
+        self.purger = Purger(cache=cache, router=router)
         check_codings(config)
         self._compressor = Compressor(config.compressor)
         self._services = Services(
@@ -64,6 +71,7 @@ class Proxy:
             delivery=Delivery(config.cache, compressor=self._compressor),
             passing=Passing(config.cache),
             invalidating=Invalidating(cache=cache, heads=heads),
+            purge_method=PurgeMethod(self.purger),
             ledger=ledger,
         )
 
@@ -82,11 +90,14 @@ class Proxy:
             flights=self._services.coalescer.statistics(),
             memory=self._services.cache.statistics(),
             compressor=self._compressor.statistics(),
+            purges=self._services.cache.purge_statistics(),
+            refreshed=self._services.coalescer.refreshed,
         )
 
     def close(self) -> None:
         """Stop what still runs."""
         self._services.coalescer.close()
+        self._services.cache.close()
         self._compressor.close()
 
     def begin(

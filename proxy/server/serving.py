@@ -66,6 +66,7 @@ from proxy.server.ledger import Ledger
 from proxy.server.own_answers import own_answer
 from proxy.server.passing import Passing
 from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
+from proxy.server.purge_method import PurgeMethod
 from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
 
@@ -98,6 +99,7 @@ class Services:
     delivery: Delivery
     passing: Passing
     invalidating: Invalidating
+    purge_method: PurgeMethod
     ledger: Ledger
 
 
@@ -269,6 +271,10 @@ class Serving:
             await self._share(prepared, self._ask)
             return
         request, route = prepared.request, prepared.route.settings
+        if request.method == "PURGE":
+            self.exchange.writer.keep_alive &= self._body.is_eof()
+            await self._services.purge_method.answer(self.exchange, prepared)
+            return
         self.exchange.body = self._body_of(request, route)
         refusal = prepared.refusal
         if self.exchange.body is not None and self.exchange.body.length != 0:
@@ -406,6 +412,7 @@ class Serving:
         if request.method == "TRACE":
             raise UnknownMethod("this proxy does not echo requests")
         allow = (b"Allow", ", ".join(sorted(KNOWN_METHODS)).encode())
+        self.exchange.outcome = Outcome.ANSWERED
         self.exchange.writer.start(200, render_fields([allow]), length=0)
 
     # the forward request

@@ -10,7 +10,7 @@ from tests.scenario import World
 BODYLESS = frozenset({"GET", "HEAD", "TRACE"})
 
 
-@pytest.mark.parametrize("method", sorted(KNOWN_METHODS))
+@pytest.mark.parametrize("method", sorted(KNOWN_METHODS - {"PURGE"}))  # which is for us
 async def test_a_known_method_passes_with_its_body_both_ways(world: World, method: str) -> None:
     body = None if method in BODYLESS else b"asked"
     rule = world.origin.on(f"{method} /a")

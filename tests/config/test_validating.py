@@ -26,7 +26,7 @@ WHOLE = "write a whole number, in decimal digits, without quotes and leading zer
         ),
         pytest.param(
             "admin: {port: 1}",
-            "3:9: admin.port is not a setting; there are: enabled, address",
+            "3:9: admin.port is not a setting; there are: enabled, address, token, request_rate",
             id="unknown-setting-like-none",
         ),
         pytest.param(
@@ -123,7 +123,7 @@ WHOLE = "write a whole number, in decimal digits, without quotes and leading zer
         ),
         pytest.param(
             "admin: 127.0.0.1:80",
-            "3:8: admin is '127.0.0.1:80': write its settings below it: enabled, address",
+            "3:8: admin is '127.0.0.1:80': write its settings below it: enabled, address, token, request_rate",
             id="value-for-a-section",
         ),
         pytest.param(

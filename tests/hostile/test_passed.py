@@ -78,7 +78,6 @@ KEPT = {
     "host-trailing-dot": (get(b"/a", host=b"shop.example."), [(b"GET", b"/a", b"")]),
     "delete-without-body": (get(b"/a", method=b"DELETE"), [(b"DELETE", b"/a", b"")]),
     "post-without-length": (get(b"/a", method=b"POST"), [(b"POST", b"/a", b"")]),
-    "purge-is-for-the-origin": (get(b"/a", method=b"PURGE"), [(b"PURGE", b"/a", b"")]),
     "pipelined": (
         post(b"Content-Length: 5", body=b"hello") + get(b"/b"),
         [(b"POST", b"/a", b"hello"), (b"GET", b"/b", b"")]
