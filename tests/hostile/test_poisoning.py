@@ -289,6 +289,17 @@ async def test_a_post_invalidates_its_own_target_only(arena: MakeArena) -> None:
         assert len([r for r in ring.origin.asked(b"/other") if r.get(b"host") == HOST]) == 1
 
 
+async def test_a_stranger_purges_nothing(arena: MakeArena) -> None:
+    async with arena() as ring:
+        await ring.innocently(b"/page")
+        client = await ring.client()
+        for lines in ([], [b"Authorization: Bearer guess"], [b"X-Forwarded-For: 127.0.0.1"]):
+            await client.send(get(b"/page", *lines, method=b"PURGE"))
+            assert (await client.response()).start[0] in (b"401", b"403", b"405")
+        await ring.innocently(b"/page")
+        assert len(ring.origin.asked(b"/page")) == 1
+
+
 async def test_a_post_that_fails_invalidates_nothing(arena: MakeArena) -> None:
     def page(request: Message) -> bytes:
         return reflect(request) if request.start[0] == b"GET" else answer(b"no", status=b"403 Forbidden")
