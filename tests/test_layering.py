@@ -21,7 +21,7 @@ LAYERS: dict[str, dict[str, str]] = {
             http.dates http.fields http.messages http.rendering http.structured
             policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
             policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
-            policy.invalidation policy.key_parts policy.keys policy.multipart_ranges
+            policy.invalidation policy.key_changes policy.key_parts policy.keys policy.multipart_ranges
             policy.no_vary_search policy.partial policy.post policy.profile policy.purge_order
             policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
             policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
@@ -48,8 +48,9 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.key_memory cache.memory cache.place_index cache.purging
             cache.disk.bans cache.disk.commits cache.disk.coverage cache.disk.directory
             cache.disk.file_body cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue
-            cache.disk.layout cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log cache.disk.purges
-            cache.disk.rebuild cache.disk.record cache.disk.shelf cache.disk.statistics cache.disk.store
+            cache.disk.layout cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
+            cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
+            cache.disk.statistics cache.disk.store
             coalesce.answer coalesce.ask coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
             coalesce.flights coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.refreshing
             coalesce.seat
@@ -57,11 +58,11 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.app admin.exposition cli compression.compressor metrics server.access_log
-            server.binding server.certificate server.client_connection server.delivery server.exchange
-            server.invalidating server.ledger server.listener server.own_answers server.parser
-            server.passing server.prepared server.proxy server.purge_method server.purger
-            server.request_body server.response_writer server.run server.server server.serving
+            __main__ admin.app admin.exposition cli compression.compressor explaining metrics
+            server.access_log server.binding server.certificate server.client_connection server.delivery
+            server.exchange server.invalidating server.ledger server.listener server.own_answers
+            server.parser server.passing server.prepared server.proxy server.purge_method server.purger
+            server.request_body server.response_writer server.run server.server server.serving verdicts
         """,
     },
 }

@@ -122,6 +122,10 @@ class PreparedHeads:
             scheme=scheme,
             limits=self._limits,
         )
+        return self.of_request(request, trusted=trusted)
+
+    def of_request(self, request: RequestHead, *, trusted: bool) -> Prepared | Unanswerable:
+        """What follows from a head that was checked; nothing is remembered."""
         found = self._router.match(request.authority, request.path)
         if found is None:
             told = f"no route for host {request.authority!r}, path {request.path!r}"
@@ -132,7 +136,7 @@ class PreparedHeads:
         route = found.settings
         refusal = may_join(request, route=route, has_body=False)
         shareable = refusal is None or refusal is JoinRefusal.AUTHORIZATION
-        seen = seen_by_origin(request, route=route, client=ClientAddress(None, scheme, trusted))
+        seen = seen_by_origin(request, route=route, client=ClientAddress(None, request.scheme, trusted))
         return Prepared(
             request=request,
             route=found,

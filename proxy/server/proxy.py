@@ -22,6 +22,7 @@ from proxy.compression.compressor import Compressor, CompressorStatistics
 from proxy.compression.encoders import check_codings
 from proxy.config.settings import Config
 from proxy.errors import ClientError
+from proxy.explaining import Explainer
 from proxy.origin.port import Origin
 from proxy.routing import Router
 from proxy.server.client_connection import ClientConnection
@@ -73,6 +74,15 @@ class Proxy:
             invalidating=Invalidating(cache=cache, heads=heads),
             purge_method=PurgeMethod(self.purger),
             ledger=ledger,
+        )
+
+        self.explainer = Explainer(
+            heads=heads,
+            coalescer=self._services.coalescer,
+            origins=origins,
+            limits=config.limits,
+            schemes=frozenset("http" if listen.tls is None else "https" for listen in config.listen),
+            clock=clock,
         )
 
     def __repr__(self) -> str:
