@@ -53,7 +53,7 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.disk.statistics cache.disk.store
             coalesce.answer coalesce.ask coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
             coalesce.flights coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.refreshing
-            coalesce.seat
+            coalesce.seat coalesce.validating
         """,
     },
     "shells": {

@@ -63,6 +63,10 @@ class ResponseCache:
             return entry
         return self._purging.checked(entry)
 
+    def variants(self, key: CacheKey) -> list[Entry]:
+        """Every entry of the key, fresh or stale, oldest first. Does not count as a use."""
+        return [entry for entry in self._memory.variants(key) if self._purging.checked(entry) is not None]
+
     def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
         """Why nobody should wait for this key now, or None."""
         return self.keys.not_shareable(key, variant)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from proxy.cache.entry import Entry
 from proxy.config.settings import RouteSettings
+from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest, OnInformational, Origin
 from proxy.policy.cache_control import RequestDirectives
@@ -14,9 +14,9 @@ from proxy.policy.keys import CacheKey
 
 
 class BuildForward(Protocol):
-    """Builds the forward request: validating `stored`, or `alone` with the client's own conditions."""
+    """Builds the forward request with these conditions; `alone` without any, with the client's own."""
 
-    def __call__(self, *, stored: Entry | None, alone: bool) -> ForwardRequest: ...
+    def __call__(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest: ...
 
 
 @dataclass(frozen=True, slots=True)

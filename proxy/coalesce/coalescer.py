@@ -47,11 +47,12 @@ from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, Tim
 from proxy.coalesce.pacing import Pacer
 from proxy.coalesce.refreshing import Refreshing
 from proxy.coalesce.seat import Seat
+from proxy.coalesce.validating import NOTHING, Validating, validating_others, validating_own
 from proxy.config.settings import OnWaitTimeout, RouteSettings
 from proxy.errors import ProxyError, WaitTimedOut
+from proxy.http.fields import Pair
 from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_status import ForwardReason
-from proxy.policy.conditional import has_validator
 from proxy.policy.keys import Variant
 
 TIMED_OUT_RELEASE_RATE = 100.0
@@ -191,21 +192,29 @@ class Coalescer:
         return seat.role is Role.WAITER and not range_is_near(ask, received_bytes=received_bytes)
 
     def _lead(self, ask: Ask, look: Look, *, joinable: bool, reelection: bool = False) -> Joined:
-        stored = look.validates
+        validating = self._validating(ask, look, joinable=joinable)
         plan = FlightPlan(
             key=ask.key,
             variant=look.variant,
             request=ask.request,
             route=ask.route,
             origin=ask.origin,
-            forward=ask.forward(stored=stored, alone=not joinable),
-            unconditional=None if stored is None else _unconditional(ask),
-            stored=stored,
+            forward=ask.forward(conditions=validating.conditions, alone=not joinable),
+            unconditional=_unconditional(ask),
+            validating=validating,
             reelection=reelection,
             on_informational=ask.on_informational,
         )
         flight = self._flights.start(plan, joinable=joinable)
         return Joined(flight.take_seat(Role.LEADER if joinable else Role.ALONE, ask.request), look.reason)
+
+    def _validating(self, ask: Ask, look: Look, *, joinable: bool) -> Validating:
+        """What the forward request asks about; who goes alone has conditions of its own."""
+        if look.revalidate:
+            return validating_own(look.entry)
+        if look.reason is not ForwardReason.VARY_MISS or not joinable:
+            return NOTHING
+        return validating_others(ask.request, self.cache.variants(ask.key), route=ask.route)
 
     def _revalidate_behind(self, ask: Ask, variant: Variant, entry: Entry) -> Flight | None:
         """One flight behind a stored answer, however many clients were given it; None if none was started."""
@@ -214,7 +223,7 @@ class Coalescer:
             or self.cache.keys.unreachable(ask.key) is not None
         ):
             return None
-        stored = entry if has_validator(entry.head) else None
+        validating = validating_own(entry)
         ask = _as_get(ask)
         plan = FlightPlan(
             key=ask.key,
@@ -222,9 +231,9 @@ class Coalescer:
             request=ask.request,
             route=ask.route,
             origin=ask.origin,
-            forward=ask.forward(stored=stored, alone=False),
-            unconditional=None if stored is None else _unconditional(ask),
-            stored=stored,
+            forward=ask.forward(conditions=validating.conditions, alone=False),
+            unconditional=_unconditional(ask),
+            validating=validating,
             background=True,
         )
         return self._flights.start(plan, joinable=True)
@@ -373,11 +382,11 @@ def _as_get(ask: Ask) -> Ask:
     if ask.request.method == "GET":
         return ask
 
-    def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
-        return replace(ask.forward(stored=stored, alone=alone), method="GET")
+    def forward(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
+        return replace(ask.forward(conditions=conditions, alone=alone), method="GET")
 
     return replace(ask, request=replace(ask.request, method="GET"), forward=forward)
 
 
 def _unconditional(ask: Ask) -> Callable[[], ForwardRequest]:
-    return lambda: ask.forward(stored=None, alone=False)
+    return lambda: ask.forward(conditions=(), alone=False)

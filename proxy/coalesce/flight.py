@@ -36,17 +36,17 @@ from proxy.coalesce.body import SharedBody
 from proxy.coalesce.deadlines import Deadlines
 from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
 from proxy.coalesce.seat import Seat
+from proxy.coalesce.validating import NOTHING, Validating
 from proxy.config.settings import RouteSettings
 from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import ForwardRequest, Framing, OnInformational, Origin, OriginResponse
 from proxy.policy.cache_control import RequestDirectives
-from proxy.policy.conditional import freshen, same_representation
+from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
-from proxy.policy.profile import choices_of
 from proxy.policy.purges import labels_of
 from proxy.policy.sharing import (
     AboutLeader,
@@ -79,8 +79,8 @@ class State(StrEnum):
 class FlightPlan:
     """What a flight is to do.
 
-    `stored` is the entry that `forward` revalidates; `unconditional` is what is sent instead when a 304
-    matches nothing stored (RFC 9111 §4.3.3). `background` flights have no leader and need no seat.
+    `validating` is what `forward` asks about; `unconditional` is what is sent instead when a 304 matches
+    nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat.
     """
 
     key: CacheKey
@@ -90,7 +90,7 @@ class FlightPlan:
     origin: Origin
     forward: ForwardRequest
     unconditional: Callable[[], ForwardRequest] | None = None
-    stored: Entry | None = None
+    validating: Validating = NOTHING
     background: bool = False
     reelection: bool = False
     on_informational: OnInformational | None = None
@@ -129,6 +129,7 @@ class Flight:
         self._deadlines = Deadlines(cache.clock)
         self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
         self._entry_terms: Terms | None = None  # set while the body is to be stored
+        self._validated: Entry | None = None  # what a 304 was about
         self._received_mono = self._received_at = self._initial_age_s = 0.0
         self._memo = HeadMemo()
         self._budget_bytes = 0
@@ -267,11 +268,11 @@ class Flight:
     async def _ask(self) -> OriginResponse:
         plan = self.plan
         response = await plan.origin.send(plan.forward, on_informational=plan.on_informational)
-        stored = plan.stored
-        if response.head.status != 304 or stored is None or plan.unconditional is None:
+        validating = plan.validating
+        if response.head.status != 304 or not validating.entries or plan.unconditional is None:
             return response
-        bare_matches = choices_of(plan.route.cache).bare_304_matches
-        if same_representation(stored.head, response.head, bare_matches=bare_matches):
+        self._validated = validating.selected_by(response.head, route=plan.route)
+        if self._validated is not None:
             return response
         response.close()
         self.asked_mono = self._clock.mono()
@@ -284,8 +285,8 @@ class Flight:
         raw = response.head
         head = replace(raw, fields=end_to_end(raw.fields))
         leader_head = head
-        stored = self.plan.stored
-        if raw.status == 304 and stored is not None:
+        stored = self._validated
+        if stored is not None:
             cookies = tuple(pair for pair in head.fields if pair[0].lower() == b"set-cookie")
             head = freshen(stored.head, head)
             leader_head = replace(head, fields=head.fields.with_added(*cookies)) if cookies else head
@@ -303,7 +304,7 @@ class Flight:
             now=now,
             close_delimited=self.body.ends_with_connection,
             has_fallback=head.status >= 500 and self._has_fallback(),
-            own_conditions=self.plan.stored is None and _is_conditional(self.plan.forward),
+            own_conditions=not self.plan.validating.entries and _is_conditional(self.plan.forward),
         )
         self._learn(head, verdict)
         self._settle_all(verdict, head, leader_head, raw.status)
@@ -343,7 +344,7 @@ class Flight:
         expected_bytes = self.body.expected_bytes
         if expected_bytes is not None and expected_bytes > self._cache.max_entry_bytes:
             self._entry_terms = None
-        if plan.stored is None and not self._cache.admission.admits(
+        if not plan.validating.entries and not self._cache.admission.admits(
             plan.key, min_uses=plan.route.cache.min_uses
         ):
             self._entry_terms = None
@@ -487,13 +488,29 @@ class Flight:
             memo=self._memo,
             tags=self.tags,
         )
+        self._freshen_validated(entry)
+        self._store(entry)
+
+    def _freshen_validated(self, entry: Entry) -> None:
+        """A 304 about an entry of another variant, of the same representation, freshens that one, too.
+
+        It stays in its place in the order of entries: what was asked for on behalf of its own variant since
+        then is newer than what a 304 to another tells. One that was replaced is left alone.
+        """
+        validated = self._validated
+        if validated is None or validated.variant == self.variant or validated.varies_on != self.varies_on:
+            return
+        if self._cache.get(validated.key, validated.variant) is validated:
+            self._store(replace(entry, variant=validated.variant, requested_mono=validated.requested_mono))
+
+    def _store(self, entry: Entry) -> None:
         self._cache.store(entry, began=self.epoch, max_variants=self.plan.route.cache.max_variants)
 
     def _discard_validated(self) -> None:
         """What was to be validated may not be stored any more, by the origin's last word."""
-        stored, head = self.plan.stored, self.head
-        if stored is not None and head is not None and head.status < 400 and _anonymous(self.plan.request):
-            self._cache.discard(stored)
+        refuted, head = self._validated or self.plan.validating.own_entry, self.head
+        if refuted is not None and head is not None and head.status < 400 and _anonymous(self.plan.request):
+            self._cache.discard(refuted)
 
     def _broke_off(self, error: BaseException) -> None:
         """The forward request failed, in the middle of the body or before the head; or nobody was left."""

@@ -24,7 +24,6 @@ from proxy.coalesce.flights import Flights
 from proxy.errors import FlightFailed, NotStored, ProxyError, RefusedError
 from proxy.http.messages import RequestHead
 from proxy.policy.cache_status import ForwardReason
-from proxy.policy.conditional import has_validator
 from proxy.policy.decide import Decision, Forward, OnlyIfCached, ServeStored, decide, may_serve_stale_on_error
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.ranges import parse_range
@@ -52,11 +51,6 @@ class Look:
     entry: Entry | None
     reason: ForwardReason
     revalidate: bool
-
-    @property
-    def validates(self) -> Entry | None:
-        """The entry that the forward request is to validate."""
-        return self.entry if self.revalidate else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +151,7 @@ def look_up(ask: Ask, *, stored: Stored, now_mono: float) -> Serve | Refuse | Lo
         case OnlyIfCached():
             return Refuse(NotStored("only-if-cached was asked for, and nothing stored may answer it"))
         case Forward(reason=reason, revalidate=revalidate):
-            return Look(
-                variant, entry, reason, revalidate and entry is not None and has_validator(entry.head)
-            )
+            return Look(variant, entry, reason, revalidate)
         case never:
             assert_never(never)
 

@@ -30,7 +30,6 @@ from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.cache.cache import ResponseCache
-from proxy.cache.entry import Entry
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
@@ -51,7 +50,6 @@ from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.origin.port import ForwardRequest, Origin
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
-from proxy.policy.conditional import revalidation_fields
 from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
 from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.policy.rewriting import forward_target
@@ -417,12 +415,11 @@ class Serving:
 
     # the forward request
 
-    def _forward_for_sharing(self, *, stored: Entry | None, alone: bool) -> ForwardRequest:
+    def _forward_for_sharing(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
         prepared = self.exchange.prepared
         assert prepared is not None, "what may be shared has a route"
         request = prepared.request
-        conditions = () if stored is None else revalidation_fields(stored.head)
-        if alone and stored is None:
+        if alone and not conditions:
             conditions = tuple(pair for pair in request.fields if pair[0].lower() in _CONDITIONS)
         return self._forward_request(
             request, prepared.route.settings, leader_of_flight=True, conditions=conditions

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
 from proxy.cache.cache import ResponseCache
-from proxy.cache.entry import Entry
 from proxy.coalesce.answer import Answer, PassThrough
 from proxy.coalesce.coalescer import Ask, Coalescer
 from proxy.coalesce.flight import Flight, FlightPlan
@@ -18,7 +17,6 @@ from proxy.http.fields import Fields, Pair
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_control import RequestDirectives
-from proxy.policy.conditional import revalidation_fields
 from tests.origin.memory_origin import MemoryOrigin
 from tests.origin.planned import Answer as Planned
 from tests.simulation.virtual_time import VirtualClock, run_virtually
@@ -60,8 +58,7 @@ class Bench:
     def ask(self, *fields: Pair, method: str = "GET") -> Ask:
         head = request(*fields, method=method)
 
-        def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
-            conditions = () if stored is None else revalidation_fields(stored.head)
+        def forward(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
             own = head.fields if alone else Fields()
             return ForwardRequest(head.method, TARGET, own.with_added(*conditions))
 

@@ -22,6 +22,7 @@ from tests.simulation import kinds
 from tests.simulation.client import Client
 from tests.simulation.kinds import For
 from tests.simulation.origin import FIRST_BYTE_TIMEOUT_S, QUEUE_TIMEOUT_S, Forwarded
+from tests.simulation.schedule import GERMAN
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -83,6 +84,7 @@ class Checks:
         grant, body = self.granted_by(answer.head), self.body_of(answer.head)
         stale = answer.outcome is Outcome.STALE
         self.expect(grant.client.key == client.key, "the answer is for another key", client, grant)
+        self.expect(body is None or body.tag == grant.tag, "the body of another validation", body, grant)
         if grant.client is not client:
             self._may_have(client, grant, stale=stale)
         self._after_purges(client, grant, body, stale=stale)
@@ -118,7 +120,9 @@ class Checks:
             For.THOSE_WAITING_WITHOUT_AUTHORIZATION: not authorization and (stale or asked_before),
             For.NOBODY: False,
         }[grant.kind.whom]
-        return allowed and (one.lang == other.lang or not grant.kind.varies)
+        # a 304 to one language freshens the other that has the same representation
+        alike = grant.status == 304 and (one.lang == GERMAN.lang) == (other.lang == GERMAN.lang)
+        return allowed and (alike or one.lang == other.lang or not grant.kind.varies)
 
     def _may_have(self, client: Client, grant: Forwarded, *, stale: bool) -> None:
         allowed = self._could_have(client, grant, stale=stale)
@@ -204,7 +208,8 @@ class Checks:
             return
         for entry in self.world.entries():
             grant = self.granted_by(entry.head)
-            mine = grant.client.key == client.key and self._could_have(client, grant, stale=True)
+            found = entry.variant in ((), (client.traits.lang,))
+            mine = found and grant.client.key == client.key and self._could_have(client, grant, stale=True)
             staleness_s = self._age_s(grant) - grant.kind.lifetime_s + self._slack_s(grant)
             if entry.softened_mono is not None:  # stale since then, whatever its age
                 since_s = self.world.clock.mono() - entry.softened_mono

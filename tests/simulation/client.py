@@ -57,8 +57,8 @@ class Client:
         if self.ended:
             return
         if self.begun is not None and isinstance(self.begun.step, Joined) and self.answered_at is None:
+            self.ended = not self.begun.step.seat.settled  # else it may have another seat by now
             self.begun.step.seat.leave()
-            self.ended = True
         if self.task is not None:
             self.task.cancel()
 

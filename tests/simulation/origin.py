@@ -30,7 +30,7 @@ class Forwarded:
     """A forward request as it was built, and what the origin did with it.
 
     `order` is its place among all that happened; `body` is what a whole answer has, and `broken` says
-    that this one does not get there.
+    that this one does not get there. `tag` is the entity tag of what it selects, whether that is told.
     """
 
     number: int
@@ -39,6 +39,7 @@ class Forwarded:
     alone: bool
     validates: bool
     built_at: float
+    tag: bytes = b""
     kind: Kind = kinds.UNMARKED
     version: int = 0
     status: int = 0
@@ -135,16 +136,21 @@ class SimulatedOrigin(MemoryOrigin):
                 return Answer(delay_s=1_000.0)
             case kinds.CLOSES_AT_ONCE:
                 return Answer(delay_s=spec.delay_s, cut_at=-1)
-        tag = b'"%d.%d.%b"' % (key, forwarded.version, spec.kind.name.encode())
-        if spec.kind.validator and request.fields.get(b"if-none-match") == tag:
+        forwarded.tag = tag = b'"%d.%d.%b"' % (key, forwarded.version, self._representation(spec, request))
+        if spec.kind.validator and tag in (request.fields.get(b"if-none-match") or b"").split(b", "):
             return self._validated(forwarded, spec, tag)
         return self._whole(forwarded, spec, tag, request.fields.get(b"range"))
+
+    def _representation(self, spec: Spec, request: ForwardRequest) -> bytes:
+        """Of what varies on the language there is one in German, and one for all others."""
+        name = spec.kind.name.encode()
+        return name + b".de" if spec.kind.varies and request.fields.get(b"x-lang") == b"de" else name
 
     def _validated(self, forwarded: Forwarded, spec: Spec, tag: bytes) -> Answer:
         forwarded.status = 304
         own = (b"X-Validated", b"%d" % forwarded.number)
         if spec.kind.on_validation == "other" and forwarded.validates:
-            forwarded.mismatched = True
+            forwarded.mismatched, forwarded.tag = True, b'"other"'
             fields = (own, (b"ETag", b'"other"'))
         elif spec.kind.on_validation == "private":
             forwarded.kind = kinds.PRIVATE

@@ -65,6 +65,7 @@ _THEMES: tuple[tuple[tuple[Kind, ...], tuple[Traits, ...]], ...] = (
     (kinds.KINDS, TRAITS),
     (kinds.SHARED, _EVERYBODY),
     ((kinds.VARY,), (GERMAN, DUTCH, PLAIN)),
+    ((kinds.VARY, kinds.MISMATCHED), (GERMAN, DUTCH, PLAIN)),
     ((kinds.HEURISTIC,), (PLAIN, COOKIE)),
     ((kinds.ZERO,), (PLAIN, COOKIE, COOKIE)),
     ((kinds.ZERO,), (PLAIN, COOKIE, COOKIE)),
@@ -122,7 +123,7 @@ def _move(choose: Choose, palette: tuple[Traits, ...]) -> Step:
 def _scene(choose: Choose) -> list[Step]:
     """The origin changes its mind, somebody asks, and others come, mostly before the answer.
 
-    Every third time it is in trouble when what is stored is stale.
+    Often somebody asks again when what is stored is stale, and the origin is in trouble or as it was.
     """
     pool, palette = choose(_THEMES)
     key = choose(_KEYS)
@@ -130,9 +131,10 @@ def _scene(choose: Choose) -> list[Step]:
     steps: list[Step] = [Behave(choose(_LONG_GAPS), key, answers)]
     steps.append(replace(_join(choose, palette), key=key, after_s=0.0))
     steps += [_move(choose, palette) for _ in range(choose(range(7)))]
-    if choose((False, False, True)):
+    later = choose(("over", "over", "trouble", "trouble", "again"))
+    if later != "over":
         trouble = Spec(choose(_TROUBLE), choose((0.1, 0.4, 2.0)))
-        steps.append(Behave(choose(_AGES), key, (trouble,)))
+        steps.append(Behave(choose(_AGES), key, (trouble,) if later == "trouble" else answers))
         steps.append(replace(_join(choose, palette), key=key, leave_s=None))
         steps.append(replace(_join(choose, palette), key=key))
     return steps

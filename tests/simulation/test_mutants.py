@@ -19,6 +19,7 @@ from proxy.coalesce.flight import Flight
 from proxy.coalesce.flights import Flights, Place
 from proxy.coalesce.outcomes import Outcome, Regroup, Stream
 from proxy.coalesce.seat import Seat
+from proxy.coalesce.validating import Validating
 from proxy.errors import ProxyError
 from proxy.policy.sharing import OriginFailed, Verdict
 from tests.simulation.scenes import make_schedule
@@ -120,6 +121,10 @@ def _stopped_when_one_leaves(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Flight, "give_up", give_up)
 
 
+def _a_304_is_about_whatever_is_stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Validating, "selected_by", lambda self, *_args, **_options: self.entries[-1])
+
+
 MUTANTS: dict[str, Mutate] = {
     "waiters-released-one-after-the-other": _released_serially,
     "generations-not-compared": _no_generations,
@@ -133,6 +138,7 @@ MUTANTS: dict[str, Mutate] = {
     "found-a-turn-of-the-loop-after-it-started": _found_a_turn_later,
     "fences-never-left": _fences_are_never_left,
     "stopped-when-its-leader-leaves": _stopped_when_one_leaves,
+    "a-304-taken-for-whatever-is-stored": _a_304_is_about_whatever_is_stored,
 }
 
 

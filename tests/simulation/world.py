@@ -21,9 +21,9 @@ from proxy.coalesce.outcomes import Outcome as SeatOutcome
 from proxy.coalesce.seat import Seat
 from proxy.config.settings import CacheSettings, CoalesceSettings, RouteCacheSettings, RouteSettings
 from proxy.errors import FlightFailed, ProxyError, RefusedError
+from proxy.http.fields import Pair
 from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_control import RequestDirectives
-from proxy.policy.conditional import revalidation_fields
 from proxy.policy.keys import variant_of
 from proxy.policy.ranges import Full, Partial, RangeAnswer, Unsatisfiable, single_range
 from tests.simulation.checks import INSTANT_S, MARKED_FOR_S, UNREACHABLE_FOR_S, Checks, Purged
@@ -220,8 +220,7 @@ class World:
                 return answer or await self.coalescer.answer(ask, wait, joined=step)
 
     def _ask(self, client: Client) -> Ask:
-        def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
-            conditions = () if stored is None else revalidation_fields(stored.head)
+        def forward(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
             request = self.origin.build(client, alone=alone, conditions=conditions)
             self.checks.built(self.origin.forwards[-1])
             return request
