@@ -132,7 +132,7 @@ class Explainer:
     def _ask(self, prepared: Prepared, key: CacheKey) -> Ask:
         route = prepared.route.settings
 
-        def forward(*, stored: Entry | None, alone: bool) -> ForwardRequest:
+        def forward(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
             raise AssertionError("an explanation asks no origin")
 
         return Ask(
