@@ -1,4 +1,4 @@
-"""The command line: `lockgate serve`, `check`, `schema`."""
+"""The command line: `lockgate serve`, `check`, `schema`; `purge` and `explain` ask a running one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from proxy import __version__
+from proxy.admin.client import AdminClient, AskFailed
+from proxy.admin.tables import explanation_lines, purge_lines
 from proxy.config.explaining import explained, warnings_of
-from proxy.config.loading import DEFAULT_LISTEN, for_origin, load, with_admin
+from proxy.config.loading import DEFAULT_LISTEN, checked_address, for_origin, load, with_admin
 from proxy.config.schema import schema
-from proxy.config.settings import Config
+from proxy.config.settings import AdminSettings, Config
 from proxy.errors import ConfigError
 
 _EXIT_USAGE = 2
-_OPTIONS = ("--config", "--origin", "--listen", "--admin", "--log-level", "--help", "--version")
+_EXIT_REFUSED = 1
+_OPTIONS = (
+    "--config", "--origin", "--listen", "--admin", "--log-level", "--help", "--version",
+    "--url", "--tag", "--prefix", "--pattern", "--everything", "--soft", "--token",
+    "--header", "--method", "--json",
+)  # fmt: skip
+_TOKEN_VARIABLE = "LOCKGATE_ADMIN_TOKEN"
 
 _ABOUT = """\
 Lockgate stands before an HTTP origin and caches what it answers. When a crowd asks for
@@ -32,7 +40,9 @@ examples:
   lockgate serve --origin http://127.0.0.1:9000     run before one origin, without a file
   lockgate serve --config lockgate.yaml             run with a configuration
   lockgate check lockgate.yaml                      tell what is wrong in it, or what it will do
-  lockgate schema > lockgate.schema.json            for editors that complete YAML"""
+  lockgate schema > lockgate.schema.json            for editors that complete YAML
+  lockgate purge --tag shoes                        take out of a running cache what has this tag
+  lockgate explain https://example.org/a            tell why that is a hit, or is not"""
 
 _SERVE_EXAMPLES = f"""\
 examples:
@@ -58,6 +68,28 @@ example:
 
 In an editor with the YAML language server, the first line of the configuration is then
   # yaml-language-server: $schema=lockgate.schema.json"""
+
+_PURGE_EXAMPLES = f"""\
+examples:
+  lockgate purge --url https://example.org/a
+  lockgate purge --tag shoes hats --soft
+  lockgate purge --prefix https://example.org/img/
+  lockgate purge --pattern '\\.(png|jpe?g)$'
+  lockgate purge --everything --soft
+
+http and https count as one. --prefix goes by the URLs that clients ask for; --pattern is searched in the URL
+as the origin is asked for it, which `lockgate explain` shows. --soft makes stale what else is removed: with
+grace it is served on while one request fetches it anew. The token is read from {_TOKEN_VARIABLE}, if --token
+is not given. The exit status is 0 when it is done, 1 when it was refused or nobody answered, 2 for wrong
+use."""
+
+_EXPLAIN_EXAMPLES = """\
+examples:
+  lockgate explain https://example.org/a
+  lockgate explain https://example.org/a -H 'Accept-Encoding: gzip' -H 'Cookie: id=1'
+  lockgate explain https://example.org/a --json | jq .stored
+
+Nothing happens by it: no request is sent to an origin, and nothing counts as used."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,6 +120,10 @@ def _parser() -> argparse.ArgumentParser:
     check = _add_command(commands, "check", "check a configuration and explain it", _CHECK_EXAMPLES)
     check.add_argument("file", metavar="FILE", type=Path, help="the YAML file")
     _add_command(commands, "schema", "print the JSON Schema of the configuration", _SCHEMA_EXAMPLES)
+    _add_purge(_add_command(commands, "purge", "take out of a running cache", _PURGE_EXAMPLES))
+    _add_explain(
+        _add_command(commands, "explain", "tell what a request would get, and why", _EXPLAIN_EXAMPLES)
+    )
     return parser
 
 
@@ -124,6 +160,37 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_purge(purge: argparse.ArgumentParser) -> None:
+    what = purge.add_mutually_exclusive_group(required=True)
+    what.add_argument("--url", metavar="URL", help="every response of this URL: all variants, all cookies")
+    what.add_argument("--tag", metavar="TAG", nargs="+", help="surrogate keys, cache tags or cache groups")
+    what.add_argument("--prefix", metavar="URL", help="every URL that begins so")
+    what.add_argument("--pattern", metavar="REGEX", help="every URL in which this is found")
+    what.add_argument("--everything", action="store_true", help="all that is stored")
+    purge.add_argument("--soft", action="store_true", help="make stale, do not remove")
+    _add_asking(purge)
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument("url", metavar="URL", help="what would be asked for")
+    explain.add_argument(
+        "-H", "--header", metavar="'Name: value'", action="append", default=[], help="a field of the request"
+    )
+    explain.add_argument("--method", metavar="METHOD", default="GET", help="(default: GET)")
+    _add_asking(explain)
+
+
+def _add_asking(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--admin",
+        metavar="HOST:PORT",
+        default=AdminSettings().address,
+        help="the admin listener, or unix:/path (default: %(default)s)",
+    )
+    command.add_argument("--token", metavar="TOKEN", help=f"the admin token (default: ${_TOKEN_VARIABLE})")
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; `arguments` are the process's own by default. Gives the exit status."""
     parser = _parser()
@@ -138,11 +205,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _print(_checked(options.file))
             case "schema":
                 return _print([json.dumps(schema(), indent=2, ensure_ascii=False)])
+            case "purge":
+                return _print(_purged(options))
+            case "explain":
+                return _print(_explained(options))
             case _:
                 return _print([parser.format_help()])
     except ConfigError as error:
         print(_complaint(error), file=sys.stderr)
         return _EXIT_USAGE
+    except AskFailed as error:
+        print(f"lockgate: {error}", file=sys.stderr)
+        return _EXIT_REFUSED
 
 
 def _unknown(argument: str) -> str:
@@ -195,3 +269,35 @@ def _checked(file: Path) -> list[str]:
     config = load(file, environ=os.environ)
     warnings = (f"warning: {warning}" for warning in warnings_of(config))
     return [f"{file}: OK", *explained(config), *warnings]
+
+
+def _purged(options: argparse.Namespace) -> list[str]:
+    order: dict[str, object] = {"soft": options.soft}
+    if options.tag is not None:
+        order["tags"] = options.tag
+    elif options.everything:
+        order["everything"] = True
+    else:
+        named = {"url": options.url, "prefix": options.prefix, "pattern": options.pattern}
+        order |= {name: value for name, value in named.items() if value is not None}
+    answer = _client(options).purge(order)
+    return _as_json(answer) if options.json else purge_lines(answer)
+
+
+def _explained(options: argparse.Namespace) -> list[str]:
+    query = [("url", options.url), ("method", options.method)]
+    query += [("header", line) for line in options.header]
+    answer = _client(options).explain(query)
+    return _as_json(answer) if options.json else explanation_lines(answer)
+
+
+def _client(options: argparse.Namespace) -> AdminClient:
+    """Raises: ConfigError."""
+    token = options.token or os.environ.get(_TOKEN_VARIABLE) or None
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigError("the token holds spaces or other than ASCII; see `admin.token` in the settings")
+    return AdminClient(checked_address("--admin", options.admin), token=token)
+
+
+def _as_json(answer: dict[str, object]) -> list[str]:
+    return [json.dumps(answer, indent=2)]

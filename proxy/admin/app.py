@@ -1,6 +1,6 @@
-"""The admin listener, on aiohttp.web: `/healthz`, `/metrics`, `/statistics`.
+"""The admin listener, on aiohttp.web: `/healthz`, `/metrics`, `/statistics`, and `control`'s.
 
-It shares the event loop with the clients' connections and touches nothing of theirs: it reads.
+It shares the event loop with the clients' connections and touches nothing of theirs: it reads, and purges.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from proxy.admin.control import MAX_BODY_BYTES, Control
 from proxy.admin.exposition import Exposition
+from proxy.clock import Clock
 from proxy.config.settings import AdminSettings
 from proxy.server.binding import Binding, bind
 
@@ -26,7 +28,7 @@ _ADVICE = "Choose another address under admin.address, or with --admin; --admin 
 _STOP_TIMEOUT_S = 1.0
 """How long a scraper that reads slowly holds up the end of the process."""
 
-_PATHS = "/healthz, /metrics and /statistics"
+_PATHS = "/healthz, /metrics, /statistics, /purge and /explain"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,9 +36,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AdminListener:
     """Serves what an operator asks for."""
 
-    def __init__(self, settings: AdminSettings, *, server: Server) -> None:
+    def __init__(self, settings: AdminSettings, *, server: Server, clock: Clock) -> None:
         self._settings = settings
         self._server = server
+        self._control = Control(
+            settings,
+            purger=server.proxy.purger,
+            explainer=server.proxy.explainer,
+            binding=self._bound,
+            clock=clock,
+        )
         self._exposition = Exposition(server.statistics)
         self._binding: Binding | None = None
         self._runner: web.AppRunner | None = None
@@ -49,17 +58,22 @@ class AdminListener:
         """Where it listens, with its real port."""
         return self._settings.address if self._binding is None else self._binding.address
 
+    def _bound(self) -> Binding:
+        assert self._binding is not None, "requests come after the start"
+        return self._binding
+
     async def start(self) -> None:
         """Listen. Raises: ConfigError if the address cannot be used."""
         self._binding = bind(self._settings.address, advice=_ADVICE)
         if self._binding.public:
             logger.warning("admin_exposed address=%s: keep it off public networks", self._binding.address)
-        app = web.Application(middlewares=[_plain_errors])
+        app = web.Application(middlewares=[_plain_errors], client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
                 web.get("/healthz", self._health),
                 web.get("/metrics", self._metrics),
                 web.get("/statistics", self._statistics),
+                *self._control.routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S)

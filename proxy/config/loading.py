@@ -48,7 +48,7 @@ def for_origin(url: str, listen: str | None) -> Config:
 
     Raises: ConfigError.
     """
-    listener = ListenSettings(address=_checked_address("--listen", listen or DEFAULT_LISTEN))
+    listener = ListenSettings(address=checked_address("--listen", listen or DEFAULT_LISTEN))
     try:
         origin = OriginSettings(addresses=(url,))
     except ValidationError as error:
@@ -65,12 +65,13 @@ def with_admin(config: Config, address: str) -> Config:
     if address == "off":
         admin = config.admin.model_copy(update={"enabled": False})
     else:
-        checked = _checked_address("--admin", address)
+        checked = checked_address("--admin", address)
         admin = config.admin.model_copy(update={"enabled": True, "address": checked})
     return config.model_copy(update={"admin": admin})
 
 
-def _checked_address(option: str, text: str) -> str:
+def checked_address(option: str, text: str) -> str:
+    """An address given on the command line. Raises: ConfigError."""
     try:
         return ListenSettings(address=text).address
     except ValidationError as error:

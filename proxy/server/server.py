@@ -65,7 +65,9 @@ class Server:
             Listener(settings, crowd=self._crowd, begin=self.proxy.begin, refuse=self.proxy.refuse)
             for settings in config.listen
         ]
-        self._admin = AdminListener(config.admin, server=self) if config.admin.enabled else None
+        self._admin: AdminListener | None = None
+        if config.admin.enabled:
+            self._admin = AdminListener(config.admin, server=self, clock=self._clock)
 
     def __repr__(self) -> str:
         return f"<Server {self.addresses} draining={self._draining}>"
