@@ -174,6 +174,7 @@ class World:
         try:
             return Begun(ask, wait, self.coalescer.try_now(ask, wait))
         except ProxyError as error:
+            self.checks.refused(client, error)  # a turn later it might be explained no more
             return Begun(ask, wait, error)
 
     async def _live(self, client: Client) -> None:
@@ -186,7 +187,8 @@ class World:
         try:
             answer = await self._answer(client)
         except ProxyError as error:
-            self.checks.refused(client, error)
+            if client.begun is None or client.begun.step is not error:
+                self.checks.refused(client, error)
             self.checks.in_time(client)
             self._count_error(client, error)
             return
