@@ -21,13 +21,6 @@ ELSEWHERE = {
     "compression/encoder.py": ENCODERS,
     "compression/gzip_encoder.py": ENCODERS,
     "compression/zstd_encoder.py": ENCODERS,
-    "server/delivery.py": BY_SOCKETS,
-    "server/exchange.py": BY_SOCKETS,
-    "server/own_answers.py": BY_SOCKETS,
-    "server/passing.py": BY_SOCKETS,
-    "server/proxy.py": BY_SOCKETS,
-    "server/request_body.py": BY_SOCKETS,
-    "server/response_writer.py": BY_SOCKETS,
     "server/serving.py": BY_SOCKETS,
 }
 """Modules without a test file of their own, and why."""

@@ -32,30 +32,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import socket
-import struct
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from aiohttp import StreamReader
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
 from proxy.config.settings import LimitsSettings
-from proxy.errors import (
-    ClientError,
-    ClientGone,
-    HeadTooLarge,
-    RequestTimeout,
-    TargetTooLong,
-    UnknownMethod,
-    VersionNotSupported,
-)
-from proxy.policy.request_checks import KNOWN_METHODS
+from proxy.errors import ClientError, ClientGone, HeadTooLarge, RequestTimeout
+from proxy.server.client_transport import ClientTransport
+from proxy.server.parser import client_error
+from proxy.server.tunnel_inbox import TunnelInbox
 from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -70,7 +61,6 @@ kernel reset the connection and with it the answer on its way (RFC 9112 §9.6)."
 TURNS = 32
 """Requests of one connection that are answered in a row, before other connections have their turn."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ")
 
 _END_WITHOUT_TRAILERS = b"\r\n0\r\n\r\n"
 
@@ -125,7 +115,7 @@ class ConnectionHost(Protocol):
         """Answer octets that are no request; the connection closes afterwards."""
 
 
-class ClientConnection(BaseProtocol):
+class ClientConnection(ClientTransport):
     """One accepted connection."""
 
     __slots__ = (
@@ -133,7 +123,6 @@ class ClientConnection(BaseProtocol):
         "_chunked",
         "_current_body",
         "_deadline_mono",
-        "_drained",
         "_head_bytes",
         "_held",
         "_host",
@@ -144,10 +133,7 @@ class ClientConnection(BaseProtocol):
         "_queue",
         "_task",
         "_timer",
-        "_unsent_bytes",
-        "_unsent_since_mono",
         "_working",
-        "peer",
         "state",
         "tunnel_inbox",
     )
@@ -165,10 +151,9 @@ class ClientConnection(BaseProtocol):
             auto_decompress=False,
             max_msg_queue_size=limits.max_pipelined,
         )
-        super().__init__(loop, parser)
+        super().__init__(loop, parser, write_timeout_s=limits.write_timeout_s)
         self._host = host
         self.state = State.IDLE
-        self.peer = ""
         self._queue: deque[tuple[RawRequestMessage, StreamReader] | ClientError] = deque()
         self._outstanding = 0  # requests that came and are not answered yet
         self._body: StreamReader | None = None  # of the newest request, while more of it may come
@@ -183,9 +168,6 @@ class ClientConnection(BaseProtocol):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_mono = 0.0
-        self._drained: asyncio.Future[None] | None = None
-        self._unsent_bytes = 0
-        self._unsent_since_mono = 0.0
         self.tunnel_inbox: TunnelInbox | None = None
 
     def __repr__(self) -> str:
@@ -228,8 +210,6 @@ class ClientConnection(BaseProtocol):
                 self._task.cancel()
             if self._in_progress is not None:  # parked, or its task never began
                 self._in_progress.abandon()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_exception(gone)
         self._queue.clear()
         self._parser = None
 
@@ -271,7 +251,7 @@ class ClientConnection(BaseProtocol):
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
         except HttpProcessingError as error:
-            self._parse_failed(_client_error(error, data))
+            self._parse_failed(client_error(error, data))
             return
         except Exception as error:  # not foreseen by the parser's authors, nor to be trusted further
             logger.warning("parser_broken error=%r", error)
@@ -475,74 +455,14 @@ class ClientConnection(BaseProtocol):
                 self._parse_failed(
                     RequestTimeout(f"no whole request head within {limits.head_timeout_s:g} s")
                 )
-            case State.IDLE | State.LINGER if self._unsent(now_mono):
+            case State.IDLE | State.LINGER if self.is_sending(now_mono):
                 self._set_deadline(limits.write_timeout_s)
             case State.IDLE | State.LINGER:
                 self.close()
-            case State.TUNNEL if self.transport.is_closing() and self._unsent(now_mono):
+            case State.TUNNEL if self.transport.is_closing() and self.is_sending(now_mono):
                 self._set_deadline(limits.write_timeout_s)  # its end waits for a client that does not read
             case State.BUSY | State.TUNNEL | State.CLOSED:
                 self._set_deadline(limits.idle_timeout_s)
-
-    def _unsent(self, now_mono: float) -> bool:
-        """Whether an answer is still on its way and the client takes it; one that does not is cut off."""
-        assert self.transport is not None
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if not unsent_bytes:
-            return False
-        if (
-            unsent_bytes == self._unsent_bytes
-            and now_mono - self._unsent_since_mono >= self._host.limits.write_timeout_s
-        ):
-            logger.info("client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes)
-            self.reset()
-            return False
-        if unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes, self._unsent_since_mono = unsent_bytes, now_mono
-        return True
-
-    def _unsent_bytes_now(self) -> int:
-        return 0 if self.transport is None else self.transport.get_write_buffer_size()
-
-    # writing
-
-    def write(self, octets: bytes) -> None:
-        """Send without waiting. Raises: ClientGone."""
-        if self.transport is None:
-            raise ClientGone("the client closed its connection")
-        self.transport.write(octets)
-
-    def write_pieces(self, pieces: Sequence[bytes]) -> None:
-        """Send several pieces as one. Raises: ClientGone."""
-        if self.transport is None:
-            raise ClientGone("the client closed its connection")
-        self.transport.writelines(pieces)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-
-    async def drain(self) -> None:
-        """Wait until the client took enough. Raises: ClientGone, also when it takes nothing for too long."""
-        while self._paused:
-            if self.transport is None:
-                raise ClientGone("the client closed its connection")
-            unsent_bytes = self.transport.get_write_buffer_size()
-            self._drained = self._loop.create_future()
-            try:
-                async with asyncio.timeout(self._host.limits.write_timeout_s):
-                    await self._drained
-            except TimeoutError:
-                if self._unsent_bytes_now() >= unsent_bytes:
-                    logger.info(
-                        "client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes
-                    )
-                    self.reset()
-                    limit_s = self._host.limits.write_timeout_s
-                    raise ClientGone(f"the client took nothing for {limit_s:g} s") from None
-            finally:
-                self._drained = None
 
     # ending
 
@@ -564,89 +484,26 @@ class ClientConnection(BaseProtocol):
             self.transport.write_eof()  # over TLS only time, or the client, ends the connection
         self._set_deadline(LINGER_S)
 
-    def close(self) -> None:
-        """Close after what was written has been sent."""
-        if self.transport is not None:
-            self.transport.close()
-
     def reset(self) -> None:
-        """Close with a reset: the client cannot take what it has for the whole (DESIGN.md, D4)."""
-        if self.transport is None:
-            return
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if self.state is State.TUNNEL:
             self.state = State.CLOSED  # so that its task ends at once
-        self.transport.abort()
+        super().reset()
 
     def drain_for_shutdown(self) -> None:
         """The process is on its way out: close now if nothing is in progress."""
         if self.state in (State.IDLE, State.HEAD):
             self.close()
 
+    def hold(self) -> None:
+        if not self._buffer_paused:
+            self._pause_reading_for_buffer()
+
+    def unhold(self) -> None:
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+
     def switch_to_tunnel(self) -> TunnelInbox:
         """101 was sent: from now on octets pass both ways."""
         assert self.tunnel_inbox is not None, "no upgrade was asked for"
         self.state = State.TUNNEL
         return self.tunnel_inbox
-
-
-class TunnelInbox:
-    """Octets from the client behind an upgrade, read by whoever passes them on."""
-
-    __slots__ = ("_connection", "_ended", "_octets", "_waiting")
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-        self._octets = bytearray()
-        self._ended = False
-        self._waiting: asyncio.Future[None] | None = None
-
-    def feed(self, data: bytes) -> None:
-        """More came."""
-        self._octets += data
-        if len(self._octets) > 2 * BODY_BUFFER_BYTES and not self._connection._buffer_paused:
-            self._connection._pause_reading_for_buffer()
-        self._wake()
-
-    def feed_eof(self) -> None:
-        """Nothing more will come."""
-        self._ended = True
-        self._wake()
-
-    async def read(self) -> bytes:
-        """What came since, `b""` at the end."""
-        while not self._octets and not self._ended:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        octets = bytes(self._octets)
-        self._octets.clear()
-        if self._connection._buffer_paused:
-            self._connection._resume_reading_for_buffer()
-        return octets
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-
-def _client_error(error: HttpProcessingError, data: bytes) -> ClientError:
-    """The parser's errors as ours. The octets are quoted nowhere: they may hold credentials."""
-    message = error.message.strip().splitlines()[0].rstrip(":") if error.message.strip() else "not HTTP"
-    match error:
-        case LineTooLong():
-            # The parser hands over the line so far: a bytearray for the target, bytes for a field.
-            if isinstance(error.args[0], bytearray):
-                return TargetTooLong("the request target is too long")
-            return HeadTooLarge("a header field is too long")
-        case BadHttpMethod() if (token := _TOKEN.match(data)) and token[0][:-1].decode() not in KNOWN_METHODS:
-            return UnknownMethod("this method is not known here")
-        case BadHttpMethod():
-            return ClientError("the octets received are not an HTTP request")
-        case BadStatusLine() if "Invalid method" in error.message:  # known, of RTSP
-            return UnknownMethod("this method is not known here")
-        case BadStatusLine() if "version" in error.message:
-            return VersionNotSupported("only HTTP/1.0 and HTTP/1.1 are spoken here")
-        case _:
-            return ClientError(message)

@@ -7,9 +7,10 @@ from typing import cast
 
 from proxy.errors import ClientGone
 from proxy.http.messages import RequestHead
-from proxy.server.client_connection import ClientConnection, TunnelInbox
+from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
 from proxy.server.response_writer import ResponseWriter
+from proxy.server.tunnel_inbox import TunnelInbox
 from tests.policy.heads import request as request_head
 
 
@@ -25,6 +26,7 @@ class Sink:
         self.drains = 0
         self.peer = "192.0.2.1"
         self.inbox: TunnelInbox | None = None
+        self.held = False
 
     @property
     def connection(self) -> ClientConnection:
@@ -67,11 +69,16 @@ class Sink:
         self.was_closed = True
 
     def switch_to_tunnel(self) -> TunnelInbox:
-        self.inbox = TunnelInbox(self.connection)
+        self.inbox = TunnelInbox(self)
         return self.inbox
 
-    # of `TunnelInbox`
-    _buffer_paused = False
+    # for `TunnelInbox`
+
+    def hold(self) -> None:
+        self.held = True
+
+    def unhold(self) -> None:
+        self.held = False
 
 
 def exchange_on(
