@@ -12,6 +12,7 @@ from proxy.coalesce.next_step import (
     Lead,
     Look,
     Pass,
+    Recall,
     Refuse,
     Serve,
     StaleOr,
@@ -53,6 +54,12 @@ PASSED_BECAUSE = {
 """Why a request that neither leads nor joins is passed through."""
 
 
+def _waiting(step: Recall | WaitBehind) -> str:
+    if isinstance(step, Recall):
+        return "memory has nothing, and the disk may: it is read first"
+    return "it wants nothing older than itself, and a flight that began earlier is still asking"
+
+
 def verdict_of(
     step: Step,
     ask: Ask,
@@ -76,9 +83,8 @@ def verdict_of(
                 return *_of_error(error), error.status
             verdict, because = _of_entry(stand_in, False, now_mono)
             return verdict, f"{error}; so {because}", None
-        case WaitBehind():
-            because = "it wants nothing older than itself, and a flight that began earlier is still asking"
-            return Verdict.WAITS, because, None
+        case Recall() | WaitBehind():
+            return Verdict.WAITS, _waiting(step), None
         case Join(flight=flight):
             return (
                 Verdict.COLLAPSED,

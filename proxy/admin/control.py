@@ -105,7 +105,7 @@ class Control:
         order = parse_order(_json(await request.read()))
         began = time.perf_counter()
         receipt = self._purger.purge(order)
-        entries = await receipt.swept()
+        entries = await self._purger.settled(receipt)
         took_s = time.perf_counter() - began
         logger.info(
             "purged kind=%s soft=%s entries=%d seconds=%.3f client=%s values=%s",

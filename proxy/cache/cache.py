@@ -1,4 +1,4 @@
-"""The response cache: the memory tier, what is remembered of keys, fences and purges, under one roof.
+"""The response cache: memory and disk tier, what is remembered of keys, fences and purges, under one roof.
 
 Every change of what may be served goes through here, so that no purge forgets one of them.
 """
@@ -6,6 +6,9 @@ Every change of what may be served goes through here, so that no purge forgets o
 from __future__ import annotations
 
 from proxy.cache.admission import Admission
+from proxy.cache.disk.statistics import DiskStatistics
+from proxy.cache.disk.store import DiskStore
+from proxy.cache.disk_tier import DiskTier
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
@@ -20,11 +23,14 @@ from proxy.policy.keys import CacheKey, Variant, variant_of
 from proxy.policy.purges import Coverage, Everything, PurgeKind
 from proxy.policy.sharing import Reason
 
+RECALLED_VARIANTS = 1024
+"""Variants of one key that may be recalled into memory; the disk kept no more than the route allows."""
+
 
 class ResponseCache:
     """Stored responses by key and variant. Not thread-safe: one event loop owns it."""
 
-    def __init__(self, settings: CacheSettings, *, clock: Clock) -> None:
+    def __init__(self, settings: CacheSettings, *, clock: Clock, disk: DiskStore | None = None) -> None:
         self.clock = clock
         self.keys = KeyMemory(clock=clock, max_keys=settings.max_keys_remembered)
         self.admission = Admission(max_keys=settings.max_keys_remembered)
@@ -35,6 +41,9 @@ class ResponseCache:
             max_bytes=settings.max_bytes, max_entry_bytes=settings.max_entry_bytes, policy=settings.policy
         )
         self._purging = Purging(self._memory, fences=self.fences, clock=clock, forget=self.keys.forget)
+        self._disk: DiskTier | None = None
+        if disk is not None:
+            self._disk = DiskTier(disk, fences=self.fences, take_in=self._take_in)
 
     def __repr__(self) -> str:
         return f"<ResponseCache {self._memory!r} {self.fences!r}>"
@@ -54,11 +63,15 @@ class ResponseCache:
     def variant_of(self, key: CacheKey, request: RequestHead) -> Variant:
         """Which variant of the key this request selects, as far as is known of the key (RFC 9111 §4.1)."""
         names = self.keys.varies_on(key)
+        if not names and self._disk is not None:
+            names = self._disk.varies_on(key)
         return variant_of(names, request) if names else ()
 
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place, fresh or stale."""
         entry = self._memory.get(key, variant)
+        if entry is None and self._disk is not None:
+            entry = self._disk.opened(key, variant)
         if entry is None or entry.epoch >= self._purging.newest:
             return entry
         return self._purging.checked(entry)
@@ -66,6 +79,34 @@ class ResponseCache:
     def variants(self, key: CacheKey) -> list[Entry]:
         """Every entry of the key, fresh or stale, oldest first. Does not count as a use."""
         return [entry for entry in self._memory.variants(key) if self._purging.checked(entry) is not None]
+
+    def may_recall(self, key: CacheKey, request: RequestHead) -> bool:
+        """Whether the disk may have what memory has not: then `recall`, and look again."""
+        disk = self._disk
+        if disk is None:
+            return False
+        variant = self.variant_of(key, request)
+        return self.get(key, variant) is None and disk.may_have(key, variant)
+
+    async def recall(self, key: CacheKey, request: RequestHead) -> None:
+        """Read from disk what the request selects."""
+        if self._disk is not None:
+            await self._disk.recall(key, self.variant_of(key, request), request)
+
+    def _take_in(self, entry: Entry) -> None:
+        """An entry was recalled; one whose body stays in its file lies open from now on."""
+        self.keys.learn_varies_on(entry.key, entry.varies_on)
+        if entry.body.whole:
+            self._memory.put(entry, max_variants=RECALLED_VARIANTS)
+
+    async def durable(self) -> None:
+        """Wait until no restart can bring back what has been purged so far. Raises: PurgeNotDurable."""
+        if self._disk is not None:
+            await self._disk.durable()
+
+    def disk_statistics(self) -> DiskStatistics | None:
+        """The disk tier's counters; None without one."""
+        return None if self._disk is None else self._disk.statistics()
 
     def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
         """Why nobody should wait for this key now, or None."""
@@ -77,14 +118,19 @@ class ResponseCache:
 
     def glance(self) -> Glance:
         """The same, read without a trace."""
-        return Glance(self._memory, self._purging, self.keys)
+        return Glance(self._memory, self._purging, self.keys, may_recall=self.may_recall)
 
     def store(self, entry: Entry, *, began: int, max_variants: int) -> bool:
         """Store what a fill that began in epoch `began` brought; False if fenced, superseded or too large."""
         if self.fences.crossed(began, entry.key, entry.tags):
             return False
         entry.epoch = self.fences.epoch
-        if not self._memory.put(entry, max_variants=max_variants):
+        kept = entry.body.whole and self._memory.put(entry, max_variants=max_variants)
+        if not entry.body.whole:  # freshened, and its body stays in its file
+            self._memory.remove(entry.key, entry.variant)
+        if self._disk is not None:
+            kept = self._disk.put(entry, max_variants=max_variants) or kept
+        if not kept:
             return False
         self.keys.learn_varies_on(entry.key, entry.varies_on)
         self.keys.clear_mark(entry.key, entry.variant)
@@ -94,6 +140,8 @@ class ResponseCache:
         """Its revalidation brought what may not be stored: the old answer is told no more."""
         if self._memory.get(entry.key, entry.variant) is entry:
             self._memory.remove(entry.key, entry.variant)
+        if self._disk is not None:
+            self._disk.discard(entry)
 
     def begin_purge(
         self, coverage: Coverage, *, soft: bool = False, kind: PurgeKind | None = None
@@ -103,12 +151,16 @@ class ResponseCache:
         A fill that runs now is not stored, soft or hard: it may have been generated before what the
         purge tells of.
         """
+        if self._disk is not None:
+            self._disk.purge(coverage, soft=soft)
         places = self._memory.places(coverage, all_at_once=not soft)
         return self._purging.begin(kind or coverage.kind, coverage.covers, soft=soft, places=places)
 
     def purge(self, key: CacheKey, *, soft: bool = False) -> int:
         """Purge every variant of this very key, as an invalidation; how many there were."""
         self.keys.forget(key)
+        if self._disk is not None:
+            self._disk.purge_key(key, soft=soft)
         places = [(key, entry.variant) for entry in self._memory.variants(key)]
         receipt = self._purging.begin(
             PurgeKind.INVALIDATION, lambda one, _labels: one == key, soft=soft, places=places
@@ -117,6 +169,8 @@ class ResponseCache:
 
     def purge_where(self, covers: Covers, *, soft: bool = False) -> int:
         """Purge what `covers(key, labels)` accepts; how many were found in this step."""
+        if self._disk is not None:
+            self._disk.purge_where(covers, soft=soft)
         places = self._memory.places(Everything(), all_at_once=not soft)
         return self._purging.begin(PurgeKind.PATTERN, covers, soft=soft, places=places).entries
 

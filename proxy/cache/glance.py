@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proxy.cache.entry import Entry
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStore
@@ -14,7 +16,15 @@ from proxy.policy.sharing import Reason
 class Glance:
     """What the cache would say, without a trace: a look is no use that keeps an entry, or a mark, alive."""
 
-    def __init__(self, memory: MemoryStore, purging: Purging, keys: KeyMemory) -> None:
+    def __init__(
+        self,
+        memory: MemoryStore,
+        purging: Purging,
+        keys: KeyMemory,
+        *,
+        may_recall: Callable[[CacheKey, RequestHead], bool],
+    ) -> None:
+        self.may_recall = may_recall
         self._memory = memory
         self._purging = purging
         self._keys = keys

@@ -85,20 +85,25 @@ class MemoryStore:
         return self._peek((key, variant)) if (key, variant) in self._entries else None
 
     def places(self, coverage: Coverage, *, all_at_once: bool) -> list[Place]:
-        """Where all that it may cover is. `all_at_once`: all of it is to go, and need not be found again."""
+        """Where all that it may cover is, some places perhaps twice.
+
+        `all_at_once`: all of it is to go, and need not be found again.
+        """
         match coverage:
             case Targets(keys=keys):
                 found = [(key, variant) for key in keys for variant in self._variants.get(key, ())]
                 for page in coverage.pages():
                     found += self._index.on_page(page)
             case Tagged(labels=labels):
-                found = [place for label in labels for place in self._index.labelled(label)]
+                found = []
+                for label in labels:
+                    found += self._index.labelled(label)
                 if all_at_once:
                     for label in labels:
                         self._index.forget(label)
             case _:
                 return list(self._entries)
-        return list(dict.fromkeys(found))
+        return found
 
     def put(self, entry: Entry, *, max_variants: int) -> bool:
         """Store, in the place of what was there; False if it is too large, or older than what is there.

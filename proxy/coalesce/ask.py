@@ -44,3 +44,4 @@ class Wait:
     deadline_mono: float
     regroups: int = 0
     reelection: bool = False
+    recalled: bool = False

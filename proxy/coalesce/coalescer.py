@@ -33,6 +33,7 @@ from proxy.coalesce.next_step import (
     Lead,
     Look,
     Pass,
+    Recall,
     Refuse,
     Serve,
     StaleOr,
@@ -139,12 +140,15 @@ class Coalescer:
         leader, what the origin port raises.
         """
         wait = wait or self.wait_for(ask)
-        step: Answer | PassThrough | Joined | WaitBehind
+        step: Answer | PassThrough | Joined | WaitBehind | Recall
         while True:
             step, joined = joined or self._next_step(ask, wait), None
             match step:
                 case Answer() | PassThrough():
                     return step
+                case Recall():
+                    await self._recall(ask, wait)
+                    continue
                 case WaitBehind(flight):
                     answer = await self._wait_behind(ask, flight, wait)
                 case Joined(seat, reason):
@@ -156,7 +160,7 @@ class Coalescer:
 
     # look-up and joining: no await in here
 
-    def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | WaitBehind:
+    def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | WaitBehind | Recall:
         """Decide, and do what is decided."""
         now_mono = self._clock.mono()
         step = next_step(ask, wait, stored=self.cache, flights=self._flights, now_mono=now_mono)
@@ -167,7 +171,7 @@ class Coalescer:
                 raise error
             case StaleOr(error=error):
                 return self._stale_or_raise(ask, error)
-            case WaitBehind():
+            case WaitBehind() | Recall():
                 return step
             case Join(flight=flight, look=look):
                 seat = flight.take_seat(Role.WAITER, ask.request, deadline_mono=wait.deadline_mono)
@@ -246,6 +250,11 @@ class Coalescer:
                 self._refreshing.started(entry, flight)
 
     # waiting
+
+    async def _recall(self, ask: Ask, wait: Wait) -> None:
+        """Once for each exchange: what the disk did not have, or had damaged, the origin has."""
+        wait.recalled = True
+        await self.cache.recall(ask.key, ask.request)
 
     async def _wait_behind(self, ask: Ask, flight: Flight, wait: Wait) -> Answer | PassThrough | None:
         """Wait until that flight's head is there; None means to look up and join again."""

@@ -1,5 +1,6 @@
 """What becomes of a request next, given what is stored and which flights run; decided, not done.
 
+    on disk? ── Recall (then look again)
     look up ── Serve (fresh, or stale within grace)
        │  └─── Refuse (only-if-cached)
        └ a flight? ── WaitBehind (it began too early for this request)
@@ -39,6 +40,7 @@ class Stored(Protocol):
 
     def variant_of(self, key: CacheKey, request: RequestHead) -> Variant: ...
     def get(self, key: CacheKey, variant: Variant) -> Entry | None: ...
+    def may_recall(self, key: CacheKey, request: RequestHead) -> bool: ...
     def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None: ...
     def unreachable(self, key: CacheKey) -> str | None: ...
 
@@ -77,6 +79,11 @@ class StaleOr:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """The disk may have it: read it, and look again."""
+
+
+@dataclass(frozen=True, slots=True)
 class WaitBehind:
     """A flight that began too early for this request is still asking: look again when its head is there."""
 
@@ -107,11 +114,13 @@ class Lead:
     joinable: bool
 
 
-Step = Serve | Refuse | StaleOr | WaitBehind | Join | Pass | Lead
+Step = Recall | Serve | Refuse | StaleOr | WaitBehind | Join | Pass | Lead
 
 
 def next_step(ask: Ask, wait: Wait, *, stored: Stored, flights: Flights, now_mono: float) -> Step:
     """The step of a request that has waited so far."""
+    if not wait.recalled and stored.may_recall(ask.key, ask.request):
+        return Recall()
     look = look_up(ask, stored=stored, now_mono=now_mono)
     if not isinstance(look, Look):
         return look

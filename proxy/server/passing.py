@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from proxy.coalesce.answer import Outcome
 from proxy.config.settings import CacheSettings, RouteSettings
@@ -44,7 +44,7 @@ class Passing:
         route: RouteSettings,
         reason: ForwardReason,
         now: float,
-        on_head: Callable[[ResponseHead], None],
+        on_head: Callable[[ResponseHead], Awaitable[None]],
     ) -> None:
         """Ask and answer. `on_head` is told the head before any of the answer is sent.
 
@@ -56,7 +56,7 @@ class Passing:
         )
         try:
             head = response.head
-            on_head(head)
+            await on_head(head)
             exchange.origin_s = asyncio.get_running_loop().time() - exchange.started_mono
             if route.compression.enabled:
                 head = not_modified_for_client(request, head)

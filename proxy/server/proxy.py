@@ -13,6 +13,8 @@ from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.cache.cache import ResponseCache
+from proxy.cache.disk.statistics import DiskStatistics
+from proxy.cache.disk.store import DiskStore
 from proxy.cache.memory import MemoryStatistics
 from proxy.cache.purging import PurgeStatistics
 from proxy.clock import Clock
@@ -48,15 +50,22 @@ class ProxyStatistics:
     compressor: CompressorStatistics
     purges: PurgeStatistics
     refreshed: int
+    disk: DiskStatistics | None
 
 
 class Proxy:
     """Answers requests under one configuration."""
 
     def __init__(
-        self, config: Config, *, origins: Mapping[str, Origin], clock: Clock, ledger: Ledger
+        self,
+        config: Config,
+        *,
+        origins: Mapping[str, Origin],
+        clock: Clock,
+        ledger: Ledger,
+        disk: DiskStore | None = None,
     ) -> None:
-        cache = ResponseCache(config.cache, clock=clock)
+        cache = ResponseCache(config.cache, clock=clock, disk=disk)
         router = Router(config.routes)
         heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
         self.purger = Purger(cache=cache, router=router)
@@ -102,6 +111,7 @@ class Proxy:
             compressor=self._compressor.statistics(),
             purges=self._services.cache.purge_statistics(),
             refreshed=self._services.coalescer.refreshed,
+            disk=self._services.cache.disk_statistics(),
         )
 
     def close(self) -> None:

@@ -36,13 +36,14 @@ class PurgeMethod:
             self._check(exchange, prepared)
             soft = prepared.request.fields.get(SOFT_FIELD) == b"1"
             receipt = self._purger.purge_target(prepared.request, soft=soft)
+            entries = await self._purger.settled(receipt)
         except ProxyError as error:
             exchange.reason = str(error)
             extra = (_ALLOW,) if isinstance(error, MethodNotAllowed) else ()
             _write(exchange, error.status, problem(error), b"application/problem+json", extra)
             return
         exchange.outcome = Outcome.ANSWERED
-        answer = {"kind": "url", "soft": soft, "entries": await receipt.swept()}
+        answer = {"kind": "url", "soft": soft, "entries": entries}
         _write(exchange, 200, answer, b"application/json")
 
     def _check(self, exchange: Exchange, prepared: Prepared) -> None:

@@ -44,6 +44,15 @@ class Purger:
         """Purge every response of the request's target. Raises: ClientError, RouteNotFound (404)."""
         return self._cache.begin_purge(self._targets(request), soft=soft)
 
+    async def settled(self, receipt: PurgeReceipt) -> int:
+        """Wait until all is found and no restart can bring it back; how many entries of memory it was.
+
+        Raises: PurgeNotDurable.
+        """
+        entries = await receipt.swept()
+        await self._cache.durable()
+        return entries
+
     def _coverage_of(self, order: PurgeOrder) -> Coverage:
         match order.kind:
             case PurgeKind.URL:

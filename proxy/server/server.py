@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from proxy.admin.app import AdminListener
+from proxy.cache.disk.store import DiskStore
 from proxy.clock import Clock, SystemClock
 from proxy.config.settings import Config
 from proxy.origin.client import OriginClient
@@ -60,7 +61,9 @@ class Server:
         }
         origins: dict[str, Origin] = dict(self._origins)
         ledger = Ledger(self._access_log)
-        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=ledger)
+        disk = config.cache.disk
+        self._disk = None if disk is None else DiskStore(disk, clock=self._clock)
+        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=ledger, disk=self._disk)
         self._listeners = [
             Listener(settings, crowd=self._crowd, begin=self.proxy.begin, refuse=self.proxy.refuse)
             for settings in config.listen
@@ -108,13 +111,15 @@ class Server:
         )
 
     async def start(self) -> None:
-        """Listen. Raises: ConfigError if an address, a certificate or the log cannot be used.
+        """Listen. Raises: ConfigError if an address, a certificate, the disk tier or the log cannot be used.
 
         Nothing is left open then.
         """
         try:
             if self._access_log is not None:
                 self._access_log.open()
+            if self._disk is not None:
+                await self._disk.open()
             if self._admin is not None:
                 await self._admin.start()
             for listener in self._listeners:
@@ -155,6 +160,8 @@ class Server:
             listener.cut()
         self.proxy.close()
         await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
+        if self._disk is not None:  # after its readers
+            await self._disk.close()
         for origin in self._origins.values():
             await origin.close()
         if self._admin is not None:

@@ -394,7 +394,7 @@ class Serving:
                 route=route,
                 reason=reason,
                 now=self._services.clock.now(),
-                on_head=lambda head: self._services.invalidating.answered(prepared, head),
+                on_head=self._invalidate,
             )
         except (OriginUnreachable, OriginOverloaded):
             raise  # nothing was sent
@@ -404,6 +404,13 @@ class Serving:
             ):  # no head: nobody knows what became of it, its client's leaving included
                 self._services.invalidating.unknown(prepared)
             raise
+
+    async def _invalidate(self, head: ResponseHead) -> None:
+        """What the answer makes untrue goes, for good, before the answer is passed on (D4)."""
+        prepared = self.exchange.prepared
+        assert prepared is not None, "an origin was asked"
+        self._services.invalidating.answered(prepared, head)
+        await self._services.cache.durable()
 
     def _answer_as_recipient(self, request: RequestHead) -> None:
         """Max-Forwards is 0: OPTIONS is about us; of a TRACE we echo nothing, it may hold credentials."""

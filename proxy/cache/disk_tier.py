@@ -1,0 +1,112 @@
+"""The disk tier as the response cache uses it: recalled from, written behind, purged with memory.
+
+    look-up   memory first, then what lies open on disk, both in the step of the look-up; where the disk may
+              have more, the request waits for one recall, shared with all who ask for the same, and looks
+              again: what was recalled is in memory by then, or lies open
+    store     memory at once, disk behind
+    purge     both at once; `durable` waits until no restart can bring back what was purged
+
+A recall notes the epoch in which it began, as a fill does: what was purged meanwhile is not taken in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from proxy.cache.disk.bans import Purge
+from proxy.cache.disk.purges import PurgeReceipt
+from proxy.cache.disk.statistics import DiskStatistics
+from proxy.cache.disk.store import DiskStore
+from proxy.cache.entry import Entry
+from proxy.cache.fences import Fences
+from proxy.cache.purging import Covers
+from proxy.http.messages import RequestHead
+from proxy.policy.keys import CacheKey, Variant
+from proxy.policy.purges import Coverage
+from proxy.tasks import spawn
+
+TakeIn = Callable[[Entry], None]
+"""Told of an entry that was recalled, in the step in which the fences let it pass."""
+
+
+class DiskTier:
+    """A disk store behind the memory tier."""
+
+    def __init__(self, store: DiskStore, *, fences: Fences, take_in: TakeIn) -> None:
+        self._store = store
+        self._fences = fences
+        self._take_in = take_in
+        self._recalls: dict[tuple[CacheKey, Variant], asyncio.Task[None]] = {}
+        self._unsettled: set[PurgeReceipt] = set()
+
+    def __repr__(self) -> str:
+        return f"<DiskTier {self._store!r} {len(self._recalls)} recalls>"
+
+    def statistics(self) -> DiskStatistics:
+        """The store's counters."""
+        return self._store.statistics()
+
+    def varies_on(self, key: CacheKey) -> tuple[bytes, ...]:
+        """The field names by which the key's entries were chosen, as far as the disk tells."""
+        return self._store.varies_on(key)
+
+    def opened(self, key: CacheKey, variant: Variant) -> Entry | None:
+        """The entry, if it lies open: its head is in memory, its body is read from its file."""
+        return self._store.opened(key, variant)
+
+    def may_have(self, key: CacheKey, variant: Variant) -> bool:
+        """Whether a recall is worth the wait."""
+        return not self._store.knows_all_of(key) or self._store.get(key, variant) is not None
+
+    async def recall(self, key: CacheKey, variant: Variant, request: RequestHead) -> None:
+        """Read what the request selects, one reading for all who ask at a time."""
+        place = (key, variant)
+        running = self._recalls.get(place)
+        if running is None:
+            running = self._recalls[place] = spawn(self._recall(key, request), name="disk recall")
+            running.add_done_callback(lambda _task: self._recalls.pop(place, None))
+        await asyncio.wait([running])
+
+    async def _recall(self, key: CacheKey, request: RequestHead) -> None:
+        began = self._fences.enter()
+        try:
+            entry = await self._store.find(key, request)
+            if entry is not None and not self._fences.crossed(began, entry.key, entry.tags):
+                entry.epoch = self._fences.epoch
+                self._take_in(entry)
+        finally:
+            self._fences.leave(began)
+
+    def put(self, entry: Entry, *, max_variants: int) -> bool:
+        """Write it, behind; in the step in which the fences let it pass. False if it will not be."""
+        return self._store.put(entry, max_variants=max_variants)
+
+    def discard(self, entry: Entry) -> None:
+        """Take this one out."""
+        self._follow(self._store.purge(Purge.one(entry.key, entry.variant)))
+
+    def purge(self, coverage: Coverage, *, soft: bool) -> None:
+        """Purge what it covers; it holds at once."""
+        for purge in Purge.of(coverage, soft=soft):
+            self._follow(self._store.purge(purge))
+
+    def purge_key(self, key: CacheKey, *, soft: bool) -> None:
+        """Purge every variant of this very key."""
+        self._follow(self._store.purge(Purge.key(key, soft=soft)))
+
+    def purge_where(self, covers: Covers, *, soft: bool) -> None:
+        """Purge what a function accepts: durable only when all has been looked at."""
+        self._follow(self._store.purge(Purge.matching(covers, soft=soft)))
+
+    def _follow(self, receipt: PurgeReceipt) -> None:
+        self._unsettled.add(receipt)
+
+    async def durable(self) -> None:
+        """Wait until every purge so far is on the disk. Raises: PurgeNotDurable."""
+        while self._unsettled:
+            receipt = next(iter(self._unsettled))
+            try:
+                await receipt.durable()
+            finally:
+                self._unsettled.discard(receipt)
