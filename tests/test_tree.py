@@ -21,6 +21,7 @@ ELSEWHERE = {
     "compression/encoder.py": ENCODERS,
     "compression/gzip_encoder.py": ENCODERS,
     "compression/zstd_encoder.py": ENCODERS,
+    "server/passage.py": BY_SOCKETS,
     "server/serving.py": BY_SOCKETS,
 }
 """Modules without a test file of their own, and why."""

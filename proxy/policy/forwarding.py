@@ -127,6 +127,11 @@ def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: Client
     return replace(request, fields=Fields(kept))
 
 
+def names_another_target(request: RequestHead) -> bool:
+    """Whether some origins answer for another target or method than this request's, by a field of it."""
+    return any(name.replace(b"_", b"-") in _OTHER_TARGETS for name in request.fields.names())
+
+
 def forward_host(request: RequestHead, *, route: RouteSettings) -> bytes:
     """The Host that the origin gets; `b""` for the address's own authority.
 

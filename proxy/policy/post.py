@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from proxy.config.settings import RouteSettings
 from proxy.http.messages import RequestHead, ResponseHead
+from proxy.policy.bypass import is_bypassed
+from proxy.policy.forwarding import names_another_target
 from proxy.policy.invalidation import same_origin_target
+from proxy.policy.rewriting import forward_target
 from proxy.policy.sharing import Reason, Shareable, judge
 
 
@@ -21,6 +25,10 @@ class PostRefusal(StrEnum):
     """No explicit lifetime, or one that is over."""
     CREDENTIALS = "credentials"
     """The request had Cookie or Authorization: what it sent in its body is its own."""
+    BYPASS = "bypass"
+    """By a rule of the route."""
+    OTHER_TARGET = "other-target"
+    """A GET would be forwarded otherwise: less a parameter, or a field that names another target."""
     FORBIDDEN = "forbidden"
     """As the answer to a GET it would not be shared either."""
 
@@ -45,14 +53,18 @@ def may_store_post(
         return PostRefusal.LOCATION
     if b"cookie" in request.fields or b"authorization" in request.fields:
         return PostRefusal.CREDENTIALS
-    as_get = RequestHead(
-        "GET",
-        request.target,
-        request.fields,
-        scheme=request.scheme,
-        authority=request.authority,
-        minor_version=request.minor_version,
-    )
+    if is_bypassed(request, rules=route.bypass):
+        return PostRefusal.BYPASS
+    as_get = replace(request, method="GET")
+    forwarded_alike = forward_target(as_get, route=route) == forward_target(request, route=route)
+    if names_another_target(request) or not forwarded_alike:
+        return PostRefusal.OTHER_TARGET
+    return _may_store_get(as_get, response, route=route, now=now)
+
+
+def _may_store_get(
+    as_get: RequestHead, response: ResponseHead, *, route: RouteSettings, now: float
+) -> PostRefusal | None:
     verdict = judge(as_get, response, route=route, now=now)
     if isinstance(verdict, Shareable):
         return None if verdict.terms.explicit else PostRefusal.NOT_EXPLICIT

@@ -169,6 +169,13 @@ def judge(
     return NotForSharing(reason, marks=_marks(request, response, reason), store_terms=store_terms)
 
 
+def terms_to_store(verdict: Verdict) -> Terms | None:
+    """The terms under which a response with this verdict is stored; None if it is not."""
+    if isinstance(verdict, Shareable):
+        return verdict.terms if verdict.store else None
+    return verdict.store_terms if isinstance(verdict, WaitingOnly | NotForSharing) else None
+
+
 def _is_whole(request: RequestHead, response: ResponseHead) -> bool:
     return response.status == 200 and b"range" not in request.fields
 

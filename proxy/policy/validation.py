@@ -94,7 +94,7 @@ def head_freshens(stored: ResponseHead, head: ResponseHead, *, length: int) -> b
 
     Source: RFC 9111 §4.3.5.
     """
-    return head.status == 200 and _validators_came(head) and _matches(stored, head, length)
+    return head.status == stored.status == 200 and _validators_came(head) and _matches(stored, head, length)
 
 
 def head_invalidates(stored: ResponseHead, head: ResponseHead, *, length: int) -> bool:

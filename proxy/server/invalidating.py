@@ -1,7 +1,6 @@
 """Takes out of the cache what an answer tells to be untrue.
 
-That is what a write changed, as `policy.invalidation` and the cache groups name it, and what a HEAD shows
-to be another representation by now.
+That is what a write changed, as `policy.invalidation` and the cache groups name it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from proxy.policy.invalidation import invalidated_targets, own_target
 from proxy.policy.keys import key_of_target
 from proxy.policy.purges import PurgeKind, Tagged, Targets
 from proxy.policy.surrogate_keys import SAFE_METHODS, invalidated_groups
-from proxy.policy.validation import head_invalidates
 from proxy.routing import Route
 from proxy.server.prepared import Prepared, PreparedHeads
 
@@ -27,8 +25,6 @@ class Invalidating:
     def answered(self, prepared: Prepared, response: ResponseHead) -> None:
         """An answer to a request that was passed through came."""
         request, route = prepared.request, prepared.route
-        if request.method == "HEAD":
-            self._shown_by_head(prepared, response)
         if request.method in SAFE_METHODS or not route.settings.cache.enabled:
             return
         for target in invalidated_targets(request, response, route=route.settings):
@@ -38,15 +34,6 @@ class Invalidating:
         groups = invalidated_groups(request, response)
         if groups:
             self._cache.begin_purge(Tagged(groups), kind=PurgeKind.INVALIDATION)
-
-    def _shown_by_head(self, prepared: Prepared, response: ResponseHead) -> None:
-        """RFC 9111 §4.3.5. What one user is told says nothing of what others would be."""
-        key, seen = prepared.key, prepared.seen
-        if key is None or b"cookie" in seen.fields or b"authorization" in seen.fields:
-            return
-        entry = self._cache.get(key, self._cache.variant_of(key, seen))
-        if entry is not None and head_invalidates(entry.head, response, length=entry.body.received_bytes):
-            entry.soften(self._cache.clock.mono())
 
     def unknown(self, prepared: Prepared) -> None:
         """The request was sent, no answer came, and it may have been applied (DESIGN, D4)."""

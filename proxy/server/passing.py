@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from proxy.coalesce.answer import Outcome
 from proxy.config.settings import CacheSettings, RouteSettings
@@ -16,6 +15,7 @@ from proxy.policy.content_coding import not_modified_for_client
 from proxy.policy.forwarding import response_fields
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
+from proxy.server.passage import Passage
 
 
 class Passing:
@@ -44,9 +44,9 @@ class Passing:
         route: RouteSettings,
         reason: ForwardReason,
         now: float,
-        on_head: Callable[[ResponseHead], Awaitable[None]],
+        passage: Passage,
     ) -> None:
-        """Ask and answer. `on_head` is told the head before any of the answer is sent.
+        """Ask and answer. `passage` is told of the head before any of the answer is sent, and of the body.
 
         Raises: what the origin port raises, ClientGone, ClientError; after the head was sent the caller
         cuts the connection.
@@ -56,7 +56,7 @@ class Passing:
         )
         try:
             head = response.head
-            await on_head(head)
+            await passage.answered(response)
             exchange.origin_s = asyncio.get_running_loop().time() - exchange.started_mono
             if route.compression.enabled:
                 head = not_modified_for_client(request, head)
@@ -67,9 +67,14 @@ class Passing:
                 await _relay(connection, response.tunnel)
                 return
             if self._cache_status:
-                status = CacheStatus(fwd=reason, fwd_status=head.status, collapsed=_collapsed(exchange))
+                status = CacheStatus(
+                    fwd=reason,
+                    fwd_status=head.status,
+                    stored=passage.keeps,
+                    collapsed=_collapsed(exchange),
+                )
                 lines += render_fields([(b"Cache-Status", format_cache_status(self._name, status))])
-            await _copy_body(exchange, request, response, lines)
+            await _copy_body(exchange, request, response, lines, passage)
         finally:
             response.close()
 
@@ -87,7 +92,7 @@ def _declared_length(request: RequestHead, response: OriginResponse) -> int | No
 
 
 async def _copy_body(
-    exchange: Exchange, request: RequestHead, response: OriginResponse, lines: bytes
+    exchange: Exchange, request: RequestHead, response: OriginResponse, lines: bytes, passage: Passage
 ) -> None:
     writer = exchange.writer
     head = response.head
@@ -99,7 +104,9 @@ async def _copy_body(
         writer.keep_alive = False
     writer.start(head.status, lines, reason=head.reason, length=length, until_close=closes)
     while piece := await response.read():
+        passage.take(piece)
         await writer.write(piece)
+    passage.whole()
     writer.finish()
 
 

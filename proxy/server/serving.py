@@ -62,6 +62,7 @@ from proxy.server.exchange import Exchange
 from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger
 from proxy.server.own_answers import own_answer
+from proxy.server.passage import Passage
 from proxy.server.passing import Passing
 from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
 from proxy.server.purge_method import PurgeMethod
@@ -384,17 +385,19 @@ class Serving:
             upgrade=passed_upgrade(request, route=route),
             expect_continue=exchange.waits_for_continue,
         )
+        services = self._services
+        passage = Passage(prepared, cache=services.cache, invalidating=services.invalidating)
         try:
-            await self._services.passing.pass_through(
+            await services.passing.pass_through(
                 exchange,
                 request,
                 forward,
                 connection=self._connection,
-                origin=self._services.origins[route.origin],
+                origin=services.origins[route.origin],
                 route=route,
                 reason=reason,
-                now=self._services.clock.now(),
-                on_head=self._invalidate,
+                now=services.clock.now(),
+                passage=passage,
             )
         except (OriginUnreachable, OriginOverloaded):
             raise  # nothing was sent
@@ -402,15 +405,10 @@ class Serving:
             if (
                 not exchange.origin_s
             ):  # no head: nobody knows what became of it, its client's leaving included
-                self._services.invalidating.unknown(prepared)
+                passage.unknown()
             raise
-
-    async def _invalidate(self, head: ResponseHead) -> None:
-        """What the answer makes untrue goes, for good, before the answer is passed on (D4)."""
-        prepared = self.exchange.prepared
-        assert prepared is not None, "an origin was asked"
-        self._services.invalidating.answered(prepared, head)
-        await self._services.cache.durable()
+        finally:
+            passage.close()
 
     def _answer_as_recipient(self, request: RequestHead) -> None:
         """Max-Forwards is 0: OPTIONS is about us; of a TRACE we echo nothing, it may hold credentials."""

@@ -72,5 +72,21 @@ def test_only_a_representation_is_stored(status: int) -> None:
     assert refusal(SAID, status=status) is PostRefusal.STATUS
 
 
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X_Original_Url"])
+def test_an_answer_for_another_method_or_target_is_none_to_get(name: str) -> None:
+    assert refusal(SAID, f"{name}: PUT") is PostRefusal.OTHER_TARGET
+
+
+def test_what_a_get_would_not_be_forwarded_with_may_have_made_the_answer() -> None:
+    asked = request(method="POST", target=b"/a?x=1")
+    said = response("Cache-Control: max-age=60|Content-Location: /a?x=1")
+    for drop, expected in ((["y"], None), (["x"], PostRefusal.OTHER_TARGET)):
+        assert may_store_post(asked, said, route=route(query={"drop": drop}), now=NOW) is expected
+
+
+def test_a_route_that_passes_post_by_rule_stores_none() -> None:
+    assert refusal(SAID, bypass={"methods": ["POST"]}) is PostRefusal.BYPASS
+
+
 def test_a_route_that_does_not_cache_stores_none() -> None:
     assert refusal(SAID, cache={"enabled": False}) is PostRefusal.FORBIDDEN

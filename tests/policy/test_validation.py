@@ -165,6 +165,11 @@ def test_an_answer_to_head_tells_of_the_stored_one(
     assert head_invalidates(response(stored), response(head), length=5) is invalidates
 
 
+def test_head_freshens_nothing_but_a_200() -> None:
+    tagged = 'ETag: "a"'
+    assert not head_freshens(response(tagged, status=404), response(tagged), length=5)
+
+
 @pytest.mark.parametrize("status", [204, 206, 304, 404, 500])
 def test_only_a_200_to_head_tells_anything(status: int) -> None:
     for fields in ('ETag: "a"', 'ETag: "b"'):

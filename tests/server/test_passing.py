@@ -89,6 +89,21 @@ class Pipe:
         self.closed = True
 
 
+class Unlearned:
+    """A passage of which the cache learns nothing."""
+
+    keeps = False
+
+    async def answered(self, answer: Answering) -> None:
+        assert not answer.closed
+
+    def take(self, piece: bytes) -> None:
+        assert piece
+
+    def whole(self) -> None:
+        pass
+
+
 async def passed(
     origin: Answering,
     asked: RequestHead | None = None,
@@ -108,7 +123,7 @@ async def passed(
         route=ROUTE,
         reason=ForwardReason.METHOD,
         now=NOW,
-        on_head=lambda head: None,
+        passage=Unlearned(),  # type: ignore[arg-type]
     )
     return sink
 
