@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.http.fields import Fields
+from proxy.http.messages import RequestHead
+from proxy.policy.key_parts import page_of, parts_of_key, place_of_key, target_key_of, url_of_key
+from proxy.policy.keys import cache_key, key_of_target
+from tests.policy.heads import route
+
+ODD = st.binary(max_size=12).map(lambda octets: octets.translate(None, b"\r\n\0;"))
+ADDING = route(cookies="key", key={"fields": ["X-A", "X-B"], "cookies": ["id", "lang"]})
+
+
+@given(
+    query=st.binary(max_size=12),
+    values=st.lists(ODD, max_size=2),
+    cookies=st.lists(st.tuples(st.sampled_from([b"id", b"lang", b"x"]), ODD), max_size=3),
+)
+def test_the_parts_are_what_the_key_was_made_of(
+    query: bytes, values: list[bytes], cookies: list[tuple[bytes, bytes]]
+) -> None:
+    lines = [b"; ".join(b"%b=%b" % pair for pair in cookies)] if cookies else []
+    fields = Fields([*((b"X-A", value) for value in values), *((b"Cookie", line) for line in lines)])
+    head = RequestHead("GET", b"/a?" + query, fields, authority=b"EXAMPLE.org:80")
+    key = cache_key("r", head, route=ADDING)
+    parts = parts_of_key(key)
+    assert (parts.scheme, parts.authority, parts.target) == (b"http", b"example.org", head.target)
+    assert parts.route == b"r"
+    assert [name for name, _ in parts.fields] == [b"x-a", b"x-b"]
+    assert (parts.fields[0][1] is None) == (not values)
+    assert parts.cookie_lines == tuple(lines)
+    assert dict(parts.cookies) == {
+        wanted: tuple(value.strip(b" \t") for name, value in cookies if name == wanted)
+        for wanted in (b"id", b"lang")
+    }
+    assert target_key_of(key) == key_of_target("r", head, route=ADDING)
+    assert url_of_key(key) == parts.url == b"http://example.org" + head.target
+    assert place_of_key(key) == (b"example.org", head.target, b"r")
+
+
+def test_all_queries_of_a_path_are_one_page_and_another_path_is_none() -> None:
+    def page(target: bytes, name: str = "r") -> bytes:
+        return page_of(cache_key(name, RequestHead("GET", target, Fields(), authority=b"a"), route=route()))
+
+    assert page(b"/a?x") == page(b"/a?y") == page(b"/a")
+    assert page(b"/a") not in (page(b"/b"), page(b"/a", "s"))
+
+
+@pytest.mark.parametrize("octets", [b"", b"key", b"4:http", b"4:http;", b"9:http,", b"x:http,"])
+def test_what_is_no_key_is_said_to_be_none(octets: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parts_of_key(octets)
