@@ -17,6 +17,7 @@ from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
 from tests.cache.stored import entry as an_entry
 from tests.origin.manual_clock import ManualClock
+from tests.origin.waiting import until
 
 REQUEST = RequestHead("GET", b"/a", Fields())
 
@@ -79,8 +80,7 @@ async def test_a_purge_while_it_is_read_keeps_it_out(shelf: Shelf) -> None:
     entry = an_entry()
     await shelf.put(entry)
     recalling = asyncio.ensure_future(shelf.tier.recall(entry.key, entry.variant, REQUEST))
-    while not shelf.fences._running:
-        await asyncio.sleep(0)
+    await until(lambda: shelf.fences._running)
     shelf.fences.raise_fence(lambda key, _labels: key == entry.key)
     await recalling
     assert shelf.taken == []
