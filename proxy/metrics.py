@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from proxy import __version__
+from proxy.cache.disk.statistics import DiskStatistics
 from proxy.coalesce.answer import Outcome
 from proxy.coalesce.outcomes import Ending
 from proxy.errors import ClientGone
@@ -82,6 +83,11 @@ class Metric:
 
 def _one(read: Callable[[ServerStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
     return lambda server: [Sample(read(server))]
+
+
+def _of_disk(read: Callable[[DiskStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
+    """Absent without a disk tier."""
+    return lambda server: [] if server.proxy.disk is None else [Sample(float(read(server.proxy.disk)))]
 
 
 def _each_origin(read: Callable[[OriginStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
@@ -261,6 +267,72 @@ METRICS = (
         Kind.COUNTER,
         "Memory tier: responses that were not stored for their size.",
         _one(lambda server: server.proxy.memory.too_large),
+    ),
+    Metric(
+        "lockgate_disk_entries",
+        Kind.GAUGE,
+        "Disk tier: responses stored, as far as its index knows.",
+        _of_disk(lambda disk: disk.entries),
+    ),
+    Metric(
+        "lockgate_disk_bytes",
+        Kind.GAUGE,
+        "Disk tier: space that its files take.",
+        _of_disk(lambda disk: disk.allocated_bytes),
+    ),
+    Metric(
+        "lockgate_disk_limit_bytes",
+        Kind.GAUGE,
+        "Disk tier: cache.disk.max_bytes, or less where the file system has less room.",
+        _of_disk(lambda disk: disk.max_bytes),
+    ),
+    Metric(
+        "lockgate_disk_index_complete",
+        Kind.GAUGE,
+        "Disk tier: 1 when its index knows every file, 0 while it is rebuilt after a start.",
+        _of_disk(lambda disk: disk.index_complete),
+    ),
+    Metric(
+        "lockgate_disk_hits_total",
+        Kind.COUNTER,
+        "Disk tier: responses found there that memory had not.",
+        _of_disk(lambda disk: disk.hits),
+    ),
+    Metric(
+        "lockgate_disk_stores_total",
+        Kind.COUNTER,
+        "Disk tier: responses written.",
+        _of_disk(lambda disk: disk.stores),
+    ),
+    Metric(
+        "lockgate_disk_evictions_total",
+        Kind.COUNTER,
+        "Disk tier: responses that went to make room for others.",
+        _of_disk(lambda disk: disk.evictions),
+    ),
+    Metric(
+        "lockgate_disk_not_written_total",
+        Kind.COUNTER,
+        "Disk tier: responses that were not written, as too much was waiting or the tier rested.",
+        _of_disk(lambda disk: disk.queue_full + disk.unavailable),
+    ),
+    Metric(
+        "lockgate_disk_dropped_total",
+        Kind.COUNTER,
+        "Disk tier: files that were torn, damaged, outdated or foreign, and were not served.",
+        _of_disk(lambda disk: sum(disk.dropped.values())),
+    ),
+    Metric(
+        "lockgate_disk_failures_total",
+        Kind.COUNTER,
+        "Disk tier: readings and writings that the disk failed.",
+        _of_disk(lambda disk: disk.read_failures + disk.write_failures),
+    ),
+    Metric(
+        "lockgate_disk_alarm",
+        Kind.GAUGE,
+        "Disk tier: 1 while it rests because the disk failed or is full; the log says why.",
+        _of_disk(lambda disk: disk.alarm is not None),
     ),
     Metric(
         "lockgate_purges_total",
