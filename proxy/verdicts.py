@@ -21,6 +21,7 @@ from proxy.coalesce.next_step import (
     range_is_near,
 )
 from proxy.errors import OriginError, ProxyError
+from proxy.policy.conditional import has_validator
 from proxy.policy.sharing import JoinRefusal, Reason, may_take
 
 
@@ -92,11 +93,7 @@ def verdict_of(
                 None,
             )
         case Pass(reason=reason):
-            return (
-                Verdict.PASSED,
-                f"{reason}: a HEAD is answered from what is stored or on its way, or passed",
-                None,
-            )
+            return Verdict.PASSED, f"{reason}, and a HEAD brings nothing to store", None
         case Lead(look=look, joinable=joinable):
             missing = _missing(look, entry, ask)
             if joinable:
@@ -128,7 +125,7 @@ def _missing(look: Look, entry: Entry | None, ask: Ask) -> str:
     if look.entry is None:
         refused = may_take(ask.request, entry.head, entry.terms, route=ask.route)
         return f"what is stored is not for this request ({refused})"
-    validated = "validated" if look.revalidate else "fetched again, as it has no validator"
+    validated = "validated" if has_validator(entry.head) else "fetched again, as it has no validator"
     if entry.terms.always_revalidate:
         return f"what is stored must be {validated} before each use (no-cache)"
     return f"what is stored is {_too_old(look, entry)}; it is {validated}"
