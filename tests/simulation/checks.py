@@ -257,8 +257,13 @@ class Checks:
             client.sent_away_at = None
         if forwarded.alone:
             self._goes_alone_for_a_reason(client)
-        elif not client.traits.says(b"no-cache"):
+        elif not client.traits.says(b"no-cache") and not self._asks_again(forwarded):
             self._asks_for_no_flights_answer(client)
+
+    def _asks_again(self, forwarded: Forwarded) -> bool:
+        """Whether a flight that was told 304 of something else asks once more, for those it has."""
+        before = [one for one in self.world.origin.forwards if one.client is forwarded.client]
+        return len(before) > 1 and before[-2].mismatched
 
     def _released_at_once(self, client: Client, released_at: float) -> None:
         rate = self.world.schedule.setup.release_rate
