@@ -13,16 +13,21 @@ MODULES = sorted(
 
 BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask it through sockets"
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
+PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
+    "coalesce/ask.py": "values that decide nothing",
     "compression/br_encoder.py": ENCODERS,
     "compression/encoder.py": ENCODERS,
     "compression/gzip_encoder.py": ENCODERS,
     "compression/zstd_encoder.py": ENCODERS,
     "server/passage.py": BY_SOCKETS,
+    "server/purge_method.py": PURGING,
+    "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
+    "verdicts.py": "the words of `explaining`: `tests/test_explaining.py` holds both to what happens",
 }
 """Modules without a test file of their own, and why."""
 

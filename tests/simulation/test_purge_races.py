@@ -1,9 +1,9 @@
 """Purges against fills: after the acknowledgement nobody gets what was generated before it.
 
 Each race is a resource of its own. Its origin changes it and orders a purge, as a content system does;
-clients ask before, at the same moment and after; answers are generated, sent and stored at random moments. Many
-races run at the same time on one cache, and a sweep takes one entry a turn, so that purges overlap in every
-stage.
+clients ask before, at the same moment and after; answers are generated, sent and stored at random moments.
+Many races run at the same time on one cache, and a sweep takes one entry a turn, so that purges overlap in
+every stage.
 """
 
 from __future__ import annotations
