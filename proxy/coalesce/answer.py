@@ -63,7 +63,10 @@ class Answer:
 
     def reader(self, first: int | None = None, last: int | None = None) -> BodyReader:
         """A reader of the body, or of the octets from `first` up to and including `last`."""
-        if self.seat is None or self.seat.reader is None:
+        if self.seat is None or self.body is not self.seat.flight.body:
+            return self.body.reader(first or 0, last)
+        self.seat.take_place()
+        if self.seat.reader is None:
             return self.body.reader(first or 0, last)
         if first is not None and last is not None:
             self.seat.reader.narrow(first, last)

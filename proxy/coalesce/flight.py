@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -64,6 +65,11 @@ from proxy.policy.terms import Terms
 from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
+
+
+TOLD_AT_ONCE = 256
+"""Seats that are told in one round of the loop that they are settled: what is written in a round is sent at
+its end, and the first of a herd need not wait until the last was written to."""
 
 
 class State(StrEnum):
@@ -126,6 +132,8 @@ class Flight:
         self._clock = cache.clock
         self._table = table
         self._seats: dict[Seat, None] = {}  # an ordered set: first come, first served
+        self._untold: deque[Seat] = deque()
+        self._later: deque[Callable[[], None]] = deque()
         self._deadlines = Deadlines(cache.clock)
         self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
         self._entry_terms: Terms | None = None  # set while the body is to be stored
@@ -210,6 +218,36 @@ class Flight:
     def _stop_if_nobody_takes_it(self) -> None:
         if not self._seats and not self._goes_on_alone():
             self.cancel()
+
+    def tell(self, seat: Seat) -> None:
+        # Not now: the first octets of the body follow the head in this round, and go out with it.
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._untold.append(seat)
+
+    def _tell(self) -> None:
+        """Some at a time; what they leave to be done later comes when all of the herd have been told."""
+        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+            on_settled = self._untold.popleft().on_settled
+            try:
+                later = None if on_settled is None else on_settled()
+            except Exception:
+                logger.exception("waiter_broken key=%r", self.plan.key)
+                continue
+            if later is not None:
+                self._later.append(later)
+        if self._untold or self._later:
+            asyncio.get_running_loop().call_soon(self._tell if self._untold else self._do_later)
+
+    def _do_later(self) -> None:
+        for _ in range(min(TOLD_AT_ONCE, len(self._later))):
+            later = self._later.popleft()
+            try:
+                later()
+            except Exception:
+                logger.exception("waiter_broken key=%r", self.plan.key)
+        if self._later and not self._untold:
+            asyncio.get_running_loop().call_soon(self._do_later)
 
     def cancel(self) -> None:
         """Stop asking; whoever still has a seat fails.
@@ -407,7 +445,7 @@ class Flight:
             self.waiters_served += outcome is stream
             seat.settle(outcome)
         if self._entry_terms is None and not self.body.ended:  # after a 304 it is the stored one
-            self.body.stop_keeping()
+            self._stop_keeping_body()
 
     def _waiter_outcome(self, seat: Seat, verdict: Verdict, stream: Stream) -> Outcome:
         """Whether the answer is for this seat; default deny (D4)."""
@@ -459,8 +497,13 @@ class Flight:
         """The body will not be stored: those who have seats get it at their pace, nobody else may join."""
         self._entry_terms = None
         self.state = State.CLOSED
-        self.body.stop_keeping()
+        self._stop_keeping_body()
         self._table.remove(self)
+
+    def _stop_keeping_body(self) -> None:
+        for seat in self._seats:
+            seat.take_place()
+        self.body.stop_keeping()
 
     def _too_large(self) -> bool:
         known_bytes = max(self.body.expected_bytes or 0, self.body.received_bytes)

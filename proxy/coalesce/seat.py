@@ -10,6 +10,13 @@ from proxy.coalesce.body import BodyReader, SharedBody
 from proxy.coalesce.outcomes import Outcome, Role, Stream
 from proxy.http.messages import RequestHead
 
+OnSettled = Callable[[], Callable[[], None] | None]
+"""Called in the loop's next round when the outcome is there, for those who do not `wait_outcome`.
+
+What it gives back is called when all others who were settled together have been told: what does not hold up
+an answer should not hold up theirs.
+"""
+
 
 class SeatedIn(Protocol):
     """What a seat needs of its flight."""
@@ -18,6 +25,9 @@ class SeatedIn(Protocol):
 
     def give_up(self, seat: Seat) -> None:
         """The exchange leaves."""
+
+    def tell(self, seat: Seat) -> None:
+        """Call its `on_settled` in the loop's next round."""
 
 
 class Seat:
@@ -44,8 +54,7 @@ class Seat:
         self.epoch = epoch
         self.joined_mono = joined_mono
         self.reader: BodyReader | None = None
-        self.on_settled: Callable[[], None] | None = None
-        """Called in the loop's next round when the outcome is there, for those who do not `wait_outcome`."""
+        self.on_settled: OnSettled | None = None
         self._outcome: Outcome | None = None
         self._waiting: asyncio.Future[None] | None = None
 
@@ -61,13 +70,20 @@ class Seat:
         """Give the seat its one outcome, and its place in the body before any of it can be dropped."""
         assert self._outcome is None, f"{self!r} is given {outcome!r} as well"
         self._outcome = outcome
-        if isinstance(outcome, Stream):
-            self.reader = self.flight.body.reader()
+        if not self.flight.body.keeping:
+            self.take_place()
         if self.on_settled is not None:
-            # Not now: the first octets of the body follow the head in this round, and go out with it.
-            asyncio.get_running_loop().call_soon(self.on_settled)
+            self.flight.tell(self)
         elif self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def take_place(self) -> None:
+        """Stand at the beginning of the body: it is kept for those who stand there, and for nobody else.
+
+        While all of it is kept nobody has to; a herd that is answered at once never does.
+        """
+        if self.reader is None and isinstance(self._outcome, Stream):
+            self.reader = self.flight.body.reader()
 
     @property
     def outcome(self) -> Outcome | None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -220,15 +220,23 @@ class Serving:
             self._joined = step
             self.parked = True
             if step.seat.settled:  # it joined an answer that is arriving
-                asyncio.get_running_loop().call_soon(self._settled)
+                asyncio.get_running_loop().call_soon(self._settled_late)
             else:
                 step.seat.on_settled = self._settled
         return self
 
-    def _settled(self) -> None:
-        """The seat has its outcome: write the answer if it is all there, else go on in a task."""
+    def _settled_late(self) -> None:
+        later = self._settled()
+        if later is not None:
+            later()
+
+    def _settled(self) -> Callable[[], None] | None:
+        """The seat has its outcome: write the answer if it is all there, else go on in a task.
+
+        Gives back what is left to do once the others of the herd have their answers, too.
+        """
         if self._over:
-            return
+            return None
         prepared, joined = self.exchange.prepared, self._joined
         assert prepared is not None, "an exchange that was parked has a route"
         assert joined is not None, "and a seat"
@@ -236,13 +244,18 @@ class Serving:
             answer = self._settled_answer(joined)
             if answer is None or not self._deliver_at_once(prepared, answer):
                 self._connection.run(self)
-                return
+                return None
         except ProxyError as error:
             self._failed(error)
         except Exception as error:
             self._broken(error)
-        joined.seat.leave()
-        self._connection.exchange_over(again=self._end())
+        return self._parked_over
+
+    def _parked_over(self) -> None:
+        if not self._over:
+            if self._joined is not None:
+                self._joined.seat.leave()
+            self._connection.exchange_over(again=self._end())
 
     def _settled_answer(self, joined: Joined) -> Answer | None:
         assert self._ask is not None, "a seat was asked for"

@@ -176,6 +176,7 @@ def test_a_cut_body_breaks_off_for_everybody_and_is_not_stored(framing: Framing)
         waiter = _joined(flight)
         for seat in (leader, waiter):
             await seat.wait_outcome()
+            seat.take_place()
             assert seat.reader is not None
             assert await seat.reader.read() == b"abc"
             with pytest.raises(OriginBodyCut):
@@ -214,6 +215,7 @@ async def test_who_comes_during_the_body_gets_it_from_its_beginning() -> None:
     assert (flight.state, flight.accepts(request())) == (State.OPEN, True)
     late = _joined(flight)
     assert late.settled
+    late.take_place()
     assert late.reader is not None
     assert late.reader.read_nowait() == b"ab"
 

@@ -29,6 +29,7 @@ async def test_a_stream_comes_with_a_place_at_the_beginning_of_the_body() -> Non
     bench.answers(FRESH, body=b"abc")
     seat = bench.start().take_seat(Role.LEADER, bench.ask().request)
     assert isinstance(await seat.wait_outcome(), Stream)
+    seat.take_place()
     assert seat.reader is not None
     assert await seat.reader.read() == b"abc"
 
