@@ -16,6 +16,7 @@ ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds a
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
+    "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
     "coalesce/ask.py": "values that decide nothing",

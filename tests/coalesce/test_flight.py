@@ -261,6 +261,7 @@ async def test_a_body_beyond_the_budget_of_all_fills_is_passed_on_and_not_stored
     bench.answers(FRESH, body=b"abcdef", piece_bytes=2)
     flight, leader = _led(bench)
     await leader.wait_outcome()
+    leader.take_place()
     assert leader.reader is not None
     assert [await leader.reader.read() for _ in range(4)] == [b"ab", b"cd", b"ef", b""]
     await asyncio.sleep(0.1)

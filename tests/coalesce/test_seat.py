@@ -24,12 +24,25 @@ async def test_a_seat_is_settled_once() -> None:
 
 
 @virtually
-async def test_a_stream_comes_with_a_place_at_the_beginning_of_the_body() -> None:
+async def test_whoever_has_a_stream_may_stand_at_the_beginning_of_the_body() -> None:
     bench = Bench()
     bench.answers(FRESH, body=b"abc")
     seat = bench.start().take_seat(Role.LEADER, bench.ask().request)
+    seat.take_place()
+    assert seat.reader is None
     assert isinstance(await seat.wait_outcome(), Stream)
     seat.take_place()
+    assert seat.reader is not None
+    assert await seat.reader.read() == b"abc"
+
+
+@virtually
+async def test_everybody_stands_there_before_any_of_it_is_dropped() -> None:
+    bench = Bench()
+    bench.answers((b"Cache-Control", b"private"), body=b"abc")
+    seat = bench.start().take_seat(Role.LEADER, bench.ask().request)
+    await seat.wait_outcome()
+    await asyncio.sleep(1.0)
     assert seat.reader is not None
     assert await seat.reader.read() == b"abc"
 
