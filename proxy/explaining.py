@@ -109,6 +109,8 @@ class Explainer:
         ask = self._ask(prepared, key)
         step, stand_in = self._coalescer.foresee(ask)
         glance, now_mono = self._coalescer.cache.glance(), self._clock.mono()
+        ask = ask.placed(glance)
+        key = ask.key
         variant = glance.variant_of(key, ask.request)
         entry = glance.get(key, variant)
         flight = self._coalescer.running(ask)

@@ -67,6 +67,17 @@ class ResponseCache:
             names = self._disk.varies_on(key)
         return variant_of(names, request) if names else ()
 
+    def placed(self, key: CacheKey) -> CacheKey:
+        """The key under which to look for, and to share, what answers the target that this is the key of.
+
+        That of all targets that are equivalent, as far as is known; but what is stored for the very target
+        is not lost because another response of its page was told to vary less.
+        """
+        shared = self.keys.under_search(key)
+        if shared is key or self._memory.variants(shared) or not self._memory.variants(key):
+            return shared
+        return key
+
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place, fresh or stale."""
         entry = self._memory.get(key, variant)

@@ -34,6 +34,13 @@ class Glance:
         names = self._keys.glance_varies_on(key)
         return variant_of(names, request) if names else ()
 
+    def placed(self, key: CacheKey) -> CacheKey:
+        """As `ResponseCache.placed`."""
+        shared = self._keys.glance_under_search(key)
+        if shared is key or self._memory.variants(shared) or not self._memory.variants(key):
+            return shared
+        return key
+
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """As `ResponseCache.get`."""
         entry = self._memory.peek(key, variant)

@@ -2,6 +2,8 @@
 
     varies on     the field names its responses vary on: remembered longer than the entries, so that the
                   next herd on a key splits into its variants at once instead of after the first answer
+    search        how a page's responses vary on the query (`No-Vary-Search`): all targets that are
+                  equivalent under it share a key
     not shareable for some seconds after an answer that was not for sharing nobody waits for the next one
                   (hit-for-miss: a shareable answer clears the mark and is stored)
     unreachable   for a moment after a failed connection the next requests for the key are answered at
@@ -18,7 +20,9 @@ from typing import Any
 from cachetools import Cache, LRUCache
 
 from proxy.clock import Clock
+from proxy.policy.key_parts import key_under, page_of
 from proxy.policy.keys import CacheKey, Variant
+from proxy.policy.no_vary_search import DEFAULT, SearchVariance
 from proxy.policy.sharing import Reason
 
 
@@ -28,6 +32,7 @@ class KeyMemory:
     def __init__(self, *, clock: Clock, max_keys: int) -> None:
         self._clock = clock
         self._varies_on: LRUCache[CacheKey, tuple[bytes, ...]] = LRUCache(maxsize=max_keys)
+        self._search: LRUCache[bytes, SearchVariance] = LRUCache(maxsize=max_keys)
         self._not_shareable: LRUCache[tuple[CacheKey, Variant], tuple[float, Reason]]
         self._not_shareable = LRUCache(maxsize=max_keys)
         self._unreachable: LRUCache[CacheKey, tuple[float, str]] = LRUCache(maxsize=max_keys)
@@ -45,6 +50,20 @@ class KeyMemory:
             self._varies_on[key] = names
         else:
             self._varies_on.pop(key, None)
+
+    def under_search(self, key: CacheKey) -> CacheKey:
+        """The key that this one, of a target, shares with all equivalent ones, as far as is known."""
+        if not self._search:  # the usual case, on the way of every hit
+            return key
+        variance = self._search.get(page_of(key))
+        return key if variance is None else key_under(key, variance)
+
+    def learn_search(self, key: CacheKey, variance: SearchVariance) -> None:
+        """A response for the target of this key came that varies on the query like this."""
+        if variance != DEFAULT:
+            self._search[page_of(key)] = variance
+        elif self._search:
+            self._search.pop(page_of(key), None)
 
     def mark_not_shareable(self, key: CacheKey, variant: Variant, reason: Reason, *, for_s: float) -> None:
         """Nobody waits for this key and variant for `for_s` seconds."""
@@ -76,6 +95,11 @@ class KeyMemory:
         """As `varies_on`."""
         names: tuple[bytes, ...] | None = _glance(self._varies_on, key)
         return names or ()
+
+    def glance_under_search(self, key: CacheKey) -> CacheKey:
+        """As `under_search`."""
+        variance = _glance(self._search, page_of(key)) if self._search else None
+        return key if variance is None else key_under(key, variance)
 
     def glance_not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
         """As `not_shareable`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy.config.settings import RouteSettings
@@ -19,11 +19,19 @@ class BuildForward(Protocol):
     def __call__(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest: ...
 
 
+class Places(Protocol):
+    """Knows the key that equivalent targets share: the cache, or its glance."""
+
+    def placed(self, key: CacheKey) -> CacheKey: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A request that may be answered from the cache or a flight.
 
-    `with_authorization` requests share only what is stored for the key and allows it (RFC 9111 §3.5).
+    `key` is that of the request's own target until the coalescer has placed it among equivalent targets;
+    `target_key` keeps it then. `with_authorization` requests share only what is stored for the key and
+    allows it (RFC 9111 §3.5).
     """
 
     key: CacheKey
@@ -34,6 +42,13 @@ class Ask:
     forward: BuildForward
     with_authorization: bool = False
     on_informational: OnInformational | None = None
+    target_key: CacheKey | None = None
+
+    def placed(self, stored: Places) -> Ask:
+        """The ask under the key that it shares with equivalent targets, as of now."""
+        target_key = self.target_key or self.key
+        key = stored.placed(target_key)
+        return self if key == self.key else replace(self, key=key, target_key=target_key)
 
 
 @dataclass(slots=True, eq=False)

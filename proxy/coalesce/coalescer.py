@@ -95,12 +95,15 @@ class Coalescer:
     def foresee(self, ask: Ask) -> tuple[Step, Entry | None]:
         """What this request would get now, and what would stand in for a failure; nothing happens."""
         glance, now_mono = self.cache.glance(), self._clock.mono()
+        ask = ask.placed(glance)
         step = next_step(ask, self.wait_for(ask), stored=glance, flights=self._flights, now_mono=now_mono)
         return step, stale_entry(ask, stored=glance, now_mono=now_mono)
 
     def running(self, ask: Ask) -> Flight | None:
         """The flight that is found at the place of this request."""
-        return self._flights.find(ask.key, self.cache.glance().variant_of(ask.key, ask.request))
+        glance = self.cache.glance()
+        key = ask.placed(glance).key
+        return self._flights.find(key, glance.variant_of(key, ask.request))
 
     @property
     def refreshed(self) -> int:
@@ -163,6 +166,7 @@ class Coalescer:
     def _next_step(self, ask: Ask, wait: Wait) -> Answer | PassThrough | Joined | WaitBehind | Recall:
         """Decide, and do what is decided."""
         now_mono = self._clock.mono()
+        ask = ask.placed(self.cache)
         step = next_step(ask, wait, stored=self.cache, flights=self._flights, now_mono=now_mono)
         match step:
             case Serve():
@@ -174,7 +178,9 @@ class Coalescer:
             case WaitBehind() | Recall():
                 return step
             case Join(flight=flight, look=look):
-                seat = flight.take_seat(Role.WAITER, ask.request, deadline_mono=wait.deadline_mono)
+                seat = flight.take_seat(
+                    Role.WAITER, ask.request, target_key=ask.target_key, deadline_mono=wait.deadline_mono
+                )
                 return Joined(seat, look.reason)
             case Pass(reason=reason, outcome=outcome):
                 return PassThrough(reason, outcome)
@@ -199,6 +205,7 @@ class Coalescer:
         validating = self._validating(ask, look, joinable=joinable)
         plan = FlightPlan(
             key=ask.key,
+            target_key=ask.target_key,
             variant=look.variant,
             request=ask.request,
             route=ask.route,
@@ -210,7 +217,8 @@ class Coalescer:
             on_informational=ask.on_informational,
         )
         flight = self._flights.start(plan, joinable=joinable)
-        return Joined(flight.take_seat(Role.LEADER if joinable else Role.ALONE, ask.request), look.reason)
+        role = Role.LEADER if joinable else Role.ALONE
+        return Joined(flight.take_seat(role, ask.request, target_key=ask.target_key), look.reason)
 
     def _validating(self, ask: Ask, look: Look, *, joinable: bool) -> Validating:
         """What the forward request asks about; who goes alone has conditions of its own."""
@@ -231,6 +239,7 @@ class Coalescer:
         ask = _as_get(ask)
         plan = FlightPlan(
             key=ask.key,
+            target_key=ask.target_key,
             variant=variant,
             request=ask.request,
             route=ask.route,
@@ -254,7 +263,7 @@ class Coalescer:
     async def _recall(self, ask: Ask, wait: Wait) -> None:
         """Once for each exchange: what the disk did not have, or had damaged, the origin has."""
         wait.recalled = True
-        await self.cache.recall(ask.key, ask.request)
+        await self.cache.recall(ask.placed(self.cache).key, ask.request)
 
     async def _wait_behind(self, ask: Ask, flight: Flight, wait: Wait) -> Answer | PassThrough | None:
         """Wait until that flight's head is there; None means to look up and join again."""
@@ -304,6 +313,7 @@ class Coalescer:
     async def _alone(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         """A forward request of its own, nobody's company sought."""
         wait.regroups = MAX_REGROUPS + 1
+        ask = ask.placed(self.cache)
         look = look_up(ask, stored=self.cache, now_mono=self._clock.mono())
         if isinstance(look, Serve):
             return self._served(ask, look)
@@ -335,7 +345,7 @@ class Coalescer:
     # answers
 
     def _stale(self, ask: Ask) -> Answer | None:
-        entry = stale_entry(ask, stored=self.cache, now_mono=self._clock.mono())
+        entry = stale_entry(ask.placed(self.cache), stored=self.cache, now_mono=self._clock.mono())
         return None if entry is None else self._stored_answer(entry)
 
     def _stale_or_raise(self, ask: Ask, error: ProxyError) -> Answer:

@@ -47,7 +47,9 @@ from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
+from proxy.policy.key_parts import key_under
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
+from proxy.policy.no_vary_search import DEFAULT, search_variance
 from proxy.policy.purges import labels_of
 from proxy.policy.sharing import (
     AboutLeader,
@@ -86,7 +88,8 @@ class FlightPlan:
     """What a flight is to do.
 
     `validating` is what `forward` asks about; `unconditional` is what is sent instead when a 304 matches
-    nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat.
+    nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat. `target_key` is
+    the key of the leader's own target, where `key` is that of several that are taken to be equivalent.
     """
 
     key: CacheKey
@@ -100,6 +103,7 @@ class FlightPlan:
     background: bool = False
     reelection: bool = False
     on_informational: OnInformational | None = None
+    target_key: CacheKey | None = None
 
 
 class FlightTable(Protocol):
@@ -109,7 +113,7 @@ class FlightTable(Protocol):
         """Take it out if it is still that flight."""
 
     def move(self, flight: Flight) -> None:
-        """Its variant is known now."""
+        """Its key and variant are known now."""
 
 
 class Flight:
@@ -123,6 +127,7 @@ class Flight:
         self.started_mono = cache.clock.mono()
         self.asked_mono = self.started_mono
         self.head: ResponseHead | None = None
+        self.key = plan.key
         self.variant = plan.variant
         self.varies_on: tuple[bytes, ...] = ()
         self.tags: frozenset[bytes] = frozenset()
@@ -140,12 +145,13 @@ class Flight:
         self._validated: Entry | None = None  # what a 304 was about
         self._received_mono = self._received_at = self._initial_age_s = 0.0
         self._memo = HeadMemo()
+        self._search = DEFAULT
         self._budget_bytes = 0
         self._head_waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Flight {self.state} {self.ending} {self.plan.key!r} {len(self._seats)} seats {self.body!r}>"
+        return f"<Flight {self.state} {self.ending} {self.key!r} {len(self._seats)} seats {self.body!r}>"
 
     def start(self) -> None:
         """Begin to ask."""
@@ -179,9 +185,23 @@ class Flight:
         """Exchanges that hold a seat now."""
         return len(self._seats)
 
-    def take_seat(self, role: Role, request: RequestHead, *, deadline_mono: float | None = None) -> Seat:
+    def take_seat(
+        self,
+        role: Role,
+        request: RequestHead,
+        *,
+        target_key: CacheKey | None = None,
+        deadline_mono: float | None = None,
+    ) -> Seat:
         """A seat for this exchange. After the head it is settled at once: look at `accepts` first."""
-        seat = Seat(self, role, request, epoch=self._cache.fences.epoch, joined_mono=self._clock.mono())
+        seat = Seat(
+            self,
+            role,
+            request,
+            epoch=self._cache.fences.epoch,
+            joined_mono=self._clock.mono(),
+            target_key=target_key,
+        )
         self._seats[seat] = None
         if self.plan.route.cache.min_uses > 1:
             self._cache.admission.count(self.plan.key)
@@ -196,7 +216,7 @@ class Flight:
     def accepts(self, request: RequestHead) -> bool:
         """Whether a request that comes now may join: in time, not fenced off, and the answer is for it."""
         if self.state is State.ASKING:
-            return not self._cache.fences.crossed(self.epoch, self.plan.key)
+            return not self._cache.fences.crossed(self.epoch, self.key)
         if self.state is not State.OPEN or not self.body.keeping or self._stream is None:
             return False
         terms, head = self._stream.terms, self._stream.head
@@ -204,7 +224,7 @@ class Flight:
         age_s = self.age_s
         return (
             age_s < terms.lifetime_s
-            and not self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)
+            and not self._cache.fences.crossed(self.epoch, self.key, self.tags)
             and variant_of(self.varies_on, request) == self.variant
             and may_take(request, head, terms, route=self.plan.route) is None
         )
@@ -369,14 +389,14 @@ class Flight:
         match verdict:
             case Shareable(terms=terms, store=store):
                 self._entry_terms = terms if store else None
-                keys.clear_mark(plan.key, self.variant)
+                keys.clear_mark(self.key, self.variant)
             case WaitingOnly(store_terms=store_terms):
                 self._entry_terms = store_terms
             case NotForSharing(reason=reason, marks=marks, store_terms=store_terms):
                 self._entry_terms = store_terms
                 if marks:
                     for_s = plan.route.coalesce.not_shareable_for_s
-                    keys.mark_not_shareable(plan.key, self.variant, reason, for_s=for_s)
+                    keys.mark_not_shareable(self.key, self.variant, reason, for_s=for_s)
             case _:
                 self._entry_terms = None
         expected_bytes = self.body.expected_bytes
@@ -398,9 +418,24 @@ class Flight:
             return
         if isinstance(verdict, NotForSharing) and verdict.store_terms is None:
             return
+        self._learn_search(head)
         self.varies_on = names
         self.variant = variant_of(names, self.plan.request)
-        self._cache.keys.learn_varies_on(self.plan.key, names)
+        self._cache.keys.learn_varies_on(self.key, names)
+
+    def _learn_search(self, head: ResponseHead) -> None:
+        """Which targets the answer is for, by its own word; errors say nothing of what others vary on."""
+        self._search = search_variance(head.fields)
+        target_key = self.plan.target_key or self.plan.key
+        self.key = key_under(target_key, self._search)
+        if head.status < 400:
+            self._cache.keys.learn_search(target_key, self._search)
+
+    def _is_for_target(self, seat: Seat) -> bool:
+        """Whether the target of this seat is equivalent to the leader's, by what the answer says."""
+        if self.key == self.plan.key:
+            return True  # or it had not found the flight
+        return key_under(seat.target_key or self.plan.key, self._search) == self.key
 
     def _settle_all(
         self, verdict: Verdict, head: ResponseHead, leader_head: ResponseHead, status: int
@@ -451,7 +486,9 @@ class Flight:
         """Whether the answer is for this seat; default deny (D4)."""
         match verdict:
             case Shareable(terms=terms) | WaitingOnly(terms=terms):
-                if self._cache.fences.crossed(self.epoch, self.plan.key, self.tags, until=seat.epoch):
+                if self._cache.fences.crossed(self.epoch, self.key, self.tags, until=seat.epoch):
+                    return Regroup()
+                if not self._is_for_target(seat):
                     return Regroup()
                 if variant_of(self.varies_on, seat.request) != self.variant:
                     return Regroup()
@@ -510,7 +547,7 @@ class Flight:
         return known_bytes > self._cache.max_entry_bytes
 
     def _fenced(self) -> bool:
-        return self._cache.fences.crossed(self.epoch, self.plan.key, self.tags)
+        return self._cache.fences.crossed(self.epoch, self.key, self.tags)
 
     def _commit(self) -> None:
         assert self.head is not None, f"{self!r} has a body and no head"
@@ -518,7 +555,7 @@ class Flight:
             self._discard_validated()
             return
         entry = Entry(
-            key=self.plan.key,
+            key=self.key,
             varies_on=self.varies_on,
             variant=self.variant,
             head=self.head,
@@ -543,7 +580,7 @@ class Flight:
         validated = self._validated
         if validated is None or validated.variant == self.variant or validated.varies_on != self.varies_on:
             return
-        if self._cache.get(validated.key, validated.variant) is validated:
+        if validated.key == self.key and self._cache.get(self.key, validated.variant) is validated:
             self._store(replace(entry, variant=validated.variant, requested_mono=validated.requested_mono))
 
     def _store(self, entry: Entry) -> None:

@@ -86,13 +86,13 @@ class Flights:
         return flight
 
     def move(self, flight: Flight) -> None:
-        """The head told what the key varies on: the flight is found under its variant from now on."""
-        place = self._places.get(flight)
-        if place is None or place[1] == flight.variant:
+        """The head told what answers vary on: the flight is found at its own place from now on."""
+        place = (flight.key, flight.variant)
+        if self._places.get(flight, place) == place:
             return
         self._drop_place(flight)
-        if (flight.plan.key, flight.variant) not in self._joinable:
-            self._put(flight, (flight.plan.key, flight.variant))
+        if place not in self._joinable:
+            self._put(flight, place)
 
     def remove(self, flight: Flight) -> None:
         """Nobody may join it any more; only if it is still that flight."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from proxy.coalesce.body import BodyReader, SharedBody
 from proxy.coalesce.outcomes import Outcome, Role, Stream
 from proxy.http.messages import RequestHead
+from proxy.policy.keys import CacheKey
 
 OnSettled = Callable[[], Callable[[], None] | None]
 """Called in the loop's next round when the outcome is there, for those who do not `wait_outcome`.
@@ -43,14 +44,24 @@ class Seat:
         "reader",
         "request",
         "role",
+        "target_key",
     )
 
     def __init__(
-        self, flight: SeatedIn, role: Role, request: RequestHead, *, epoch: int, joined_mono: float
+        self,
+        flight: SeatedIn,
+        role: Role,
+        request: RequestHead,
+        *,
+        epoch: int,
+        joined_mono: float,
+        target_key: CacheKey | None = None,
     ) -> None:
         self.flight = flight
         self.role = role
         self.request = request
+        self.target_key = target_key
+        """The key of the request's own target, where the flight's may be that of several."""
         self.epoch = epoch
         self.joined_mono = joined_mono
         self.reader: BodyReader | None = None

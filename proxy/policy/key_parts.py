@@ -7,8 +7,12 @@ each part, and what a client puts into one part could pass for another.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.policy.keys import CacheKey
+from proxy.policy.no_vary_search import DEFAULT, SearchVariance, canonical_target, variance_text
+
+_SEARCH = b"s"
 
 TargetKey = bytes
 """What every key of one target begins with: `keys.key_of_target`."""
@@ -18,9 +22,10 @@ TargetKey = bytes
 class KeyParts:
     """What `keys.cache_key` put into a key.
 
-    `target` is the one that the origin is asked for. `route` is the name, `fields` and `cookies` are what
-    the route adds: None is a field that was absent, no value a cookie that was. `cookie_lines` are the
-    whole Cookie lines, where these belong to the key.
+    `target` is the one that the origin is asked for; with a `search` it is the canonical one of all that
+    are equivalent under that variance. `route` is the name, `fields` and `cookies` are what the route adds:
+    None is a field that was absent, no value a cookie that was. `cookie_lines` are the whole Cookie lines,
+    where these belong to the key.
     """
 
     scheme: bytes
@@ -30,6 +35,7 @@ class KeyParts:
     fields: tuple[tuple[bytes, bytes | None], ...] = ()
     cookies: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
     cookie_lines: tuple[bytes, ...] = ()
+    search: bytes | None = None
 
     @property
     def url(self) -> bytes:
@@ -83,6 +89,7 @@ def parts_of_key(key: CacheKey) -> KeyParts:
     reader = _Reader(key)
     scheme, authority, target = reader.netstring(), reader.netstring(), reader.netstring()
     route = _Reader(reader.netstring()).netstring()
+    search = reader.netstring() if reader.take(_SEARCH) else None
     fields: list[tuple[bytes, bytes | None]] = []
     while reader.take(b"f"):
         name = reader.netstring()
@@ -93,7 +100,7 @@ def parts_of_key(key: CacheKey) -> KeyParts:
     lines: list[bytes] = []
     while not reader.at_end:
         lines.append(reader.netstring())
-    return KeyParts(scheme, authority, target, route, tuple(fields), tuple(cookies), tuple(lines))
+    return KeyParts(scheme, authority, target, route, tuple(fields), tuple(cookies), tuple(lines), search)
 
 
 def place_of_key(key: CacheKey) -> tuple[bytes, bytes, bytes]:
@@ -109,6 +116,28 @@ def target_key_of(key: CacheKey) -> TargetKey:
     for _ in range(4):
         reader.skip()
     return key[: reader.at]
+
+
+@lru_cache(maxsize=4096)
+def key_under(key: CacheKey, variance: SearchVariance) -> CacheKey:
+    """The key that all share whose targets are equivalent under the variance; `key` is that of one target.
+
+    The variance is in it: so what is stored under one variance is never found under another, nor by a
+    target of which nothing is known. Under the default variance it is the key itself.
+
+    Raises: ValueError.
+    """
+    if variance == DEFAULT:
+        return key
+    reader = _Reader(key)
+    reader.skip()
+    reader.skip()
+    begin = reader.at
+    target = canonical_target(reader.netstring(), variance)
+    route_at = reader.at
+    reader.skip()
+    written, text = (b"%d:%b," % (len(part), part) for part in (target, variance_text(variance)))
+    return key[:begin] + written + key[route_at : reader.at] + _SEARCH + text + key[reader.at :]
 
 
 def page_of(key: CacheKey) -> bytes:

@@ -6,7 +6,7 @@ Source: draft-ietf-httpbis-no-vary-search-10 (in the RFC Editor's queue), §3 to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from proxy.http.fields import Fields
 from proxy.http.structured import parse_dictionary
@@ -66,10 +66,41 @@ def canonical_query(target: bytes, variance: SearchVariance) -> bytes:
     _, question_mark, query = target.partition(b"?")
     if variance == DEFAULT:
         return question_mark + query
+    return b"".join(_netstring(part) for pair in _counted(query, variance) for part in pair)
+
+
+def _counted(query: bytes, variance: SearchVariance) -> list[tuple[str, str]]:
+    """What is compared of a query, in the order in which it is."""
     pairs = [pair for pair in _pairs(query) if _counts(pair[0], variance)]
     if not variance.key_order:
         pairs.sort(key=lambda pair: pair[0])
-    return b"".join(_netstring(part) for pair in pairs for part in pair)
+    return pairs
+
+
+def canonical_target(target: bytes, variance: SearchVariance) -> bytes:
+    """A target that is equivalent, and the same for all that are. Idempotent.
+
+    Names and values as a form writes them; what makes no difference is gone.
+    """
+    if variance == DEFAULT:
+        return target
+    path, _, query = target.partition(b"?")
+    written = b"&".join(_written(name) + b"=" + _written(value) for name, value in _counted(query, variance))
+    return path + b"?" + written if written else path
+
+
+def variance_text(variance: SearchVariance) -> bytes:
+    """What names a variance in a cache key: the same text for the same variance only."""
+    ignored = b"*" if variance.ignored is None else _list(variance.ignored)
+    return b"%b %b %b" % (ignored, _list(variance.counted), b"ordered" if variance.key_order else b"-")
+
+
+def _list(names: frozenset[str]) -> bytes:
+    return b"(%b)" % b"&".join(map(_written, sorted(names)))
+
+
+def _written(text: str) -> bytes:
+    return quote_plus(text).encode()
 
 
 def equivalent(one: bytes, other: bytes, variance: SearchVariance) -> bool:

@@ -26,7 +26,9 @@ from proxy.origin.port import Framing, OriginResponse
 from proxy.policy.conditional import freshen
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
-from proxy.policy.keys import CacheKey, cache_key, variant_of, vary_names
+from proxy.policy.key_parts import key_under
+from proxy.policy.keys import cache_key, variant_of, vary_names
+from proxy.policy.no_vary_search import search_variance
 from proxy.policy.post import may_store_post
 from proxy.policy.purges import labels_of
 from proxy.policy.sharing import judge, terms_to_store
@@ -123,13 +125,15 @@ class Passage:
     def _store(self, entry: Entry) -> None:
         assert self._epoch is not None, f"{self!r} teaches nothing"
         max_variants = self._prepared.route.settings.cache.max_variants
-        self._cache.store(entry, began=self._epoch, max_variants=max_variants)
+        if self._cache.store(entry, began=self._epoch, max_variants=max_variants):
+            self._cache.keys.learn_search(entry.key, search_variance(entry.head.fields))
 
     def _shown_by_head(self, head: ResponseHead, began: int) -> None:
         """RFC 9111 §4.3.5. What one user is told says nothing of what others would be."""
         cache, key, seen = self._cache, self._prepared.key, self._prepared.seen
         if key is None or b"cookie" in seen.fields or b"authorization" in seen.fields:
             return
+        key = cache.placed(key)
         stored = cache.get(key, cache.variant_of(key, seen))
         if stored is None or stored.requested_mono > self._asked_mono or cache.fences.crossed(began, key):
             return  # nothing is told of what was asked for later
@@ -147,7 +151,7 @@ class Passage:
         if terms is None:
             self._cache.discard(stored)
         else:
-            self._store(self._made(stored.key, asked, merged, stored.body, terms, came=head))
+            self._store(self._made(asked, merged, stored.body, terms, came=head))
 
     def _entry_of_post(self, response: OriginResponse, began: int) -> Entry | None:
         """What a POST's answer is stored as once its body is whole; None if it is not."""
@@ -158,17 +162,15 @@ class Passage:
         if response.framing is Framing.CLOSE or (response.length or 0) > cache.max_entry_bytes:
             return None
         asked = replace(prepared.seen, method="GET")
-        key = cache_key(prepared.route.name, asked, route=route)
-        if not cache.admission.admits(key, min_uses=route.cache.min_uses):
-            return None
         terms = terms_of(head, cache=route.cache, now=cache.clock.now())
         bare = replace(head, fields=end_to_end(head.fields))
-        entry = self._made(key, asked, bare, SharedBody(response.length), terms, came=head)
-        return None if cache.fences.crossed(began, key, entry.tags) else entry
+        entry = self._made(asked, bare, SharedBody(response.length), terms, came=head)
+        if not cache.admission.admits(entry.key, min_uses=route.cache.min_uses):
+            return None
+        return None if cache.fences.crossed(began, entry.key, entry.tags) else entry
 
     def _made(
         self,
-        key: CacheKey,
         asked: RequestHead,
         head: ResponseHead,
         body: SharedBody,
@@ -180,8 +182,10 @@ class Passage:
         now, now_mono = self._cache.clock.now(), self._cache.clock.mono()
         names = vary_names(head)
         assert names is not None, "what varies on everything is not for storing"
+        route = self._prepared.route
+        key = cache_key(route.name, asked, route=route.settings)
         return Entry(
-            key=key,
+            key=key_under(key, search_variance(head.fields)),
             varies_on=names,
             variant=variant_of(names, asked),
             head=head,

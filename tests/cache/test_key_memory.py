@@ -3,8 +3,13 @@ from __future__ import annotations
 import pytest
 
 from proxy.cache.key_memory import KeyMemory
+from proxy.http.fields import Fields
+from proxy.http.messages import RequestHead
+from proxy.policy.keys import cache_key
+from proxy.policy.no_vary_search import DEFAULT, SearchVariance
 from proxy.policy.sharing import Reason
 from tests.origin.manual_clock import ManualClock
+from tests.policy.heads import route
 
 
 @pytest.fixture
@@ -75,3 +80,28 @@ def test_each_table_drops_its_least_recently_used_key_when_full(keys: KeyMemory)
         assert bool(keys.varies_on(key)) is kept
         assert (keys.not_shareable(key, ()) is not None) is kept
         assert (keys.unreachable(key) is not None) is kept
+
+
+NO_UTM = SearchVariance(frozenset({"utm"}))
+
+
+def key_of(target: bytes) -> bytes:
+    return cache_key("r", RequestHead("GET", target, Fields(), authority=b"a"), route=route())
+
+
+def test_targets_that_a_page_declares_equivalent_share_a_key(keys: KeyMemory) -> None:
+    one, other, else_where = key_of(b"/a?x=1"), key_of(b"/a?x=1&utm=2"), key_of(b"/b?x=1")
+    assert keys.under_search(other) == other
+    keys.learn_search(one, NO_UTM)
+    assert keys.under_search(one) == keys.under_search(other) == keys.glance_under_search(other) != other
+    assert keys.under_search(else_where) == else_where
+    keys.learn_search(other, DEFAULT)
+    assert keys.under_search(other) == keys.glance_under_search(other) == other
+
+
+def test_the_pages_of_which_a_variance_is_known_are_bounded(keys: KeyMemory) -> None:
+    pages = [key_of(b"/%d?utm" % number) for number in range(4)]
+    for key in pages:
+        keys.learn_search(key, NO_UTM)
+    assert keys.under_search(pages[0]) == pages[0]
+    assert keys.under_search(pages[3]) != pages[3]

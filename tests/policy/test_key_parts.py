@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
-from proxy.policy.key_parts import page_of, parts_of_key, place_of_key, target_key_of, url_of_key
+from proxy.policy.key_parts import key_under, page_of, parts_of_key, place_of_key, target_key_of, url_of_key
 from proxy.policy.keys import cache_key, key_of_target
+from proxy.policy.no_vary_search import DEFAULT, SearchVariance, equivalent, variance_text
 from tests.policy.heads import route
 
 ODD = st.binary(max_size=12).map(lambda octets: octets.translate(None, b"\r\n\0;"))
@@ -47,6 +50,34 @@ def test_all_queries_of_a_path_are_one_page_and_another_path_is_none() -> None:
 
     assert page(b"/a?x") == page(b"/a?y") == page(b"/a")
     assert page(b"/a") not in (page(b"/b"), page(b"/a", "s"))
+
+
+VARIANCE = SearchVariance(frozenset({"utm"}), key_order=False)
+
+
+@given(
+    st.lists(st.sampled_from([b"x=1", b"y=2", b"utm=3", b"x=2"]), max_size=4).map(b"&".join),
+    st.lists(st.sampled_from([b"x=1", b"y=2", b"utm=3", b"x=2"]), max_size=4).map(b"&".join),
+)
+def test_equivalent_targets_share_a_key_and_no_others_do(one: bytes, other: bytes) -> None:
+    def head(query: bytes) -> RequestHead:
+        return RequestHead("GET", b"/a?" + query, Fields([(b"X-A", b"1")]), authority=b"a")
+
+    keys = [key_under(cache_key("r", head(query), route=ADDING), VARIANCE) for query in (one, other)]
+    assert (keys[0] == keys[1]) == equivalent(head(one).target, head(other).target, VARIANCE)
+    for key, query in zip(keys, (one, other), strict=True):
+        exact = cache_key("r", head(query), route=ADDING)
+        parts = parts_of_key(key)
+        assert parts.search == variance_text(VARIANCE)
+        assert equivalent(parts.target, head(query).target, VARIANCE)
+        assert replace(parts, target=b"", search=None) == replace(parts_of_key(exact), target=b"")
+        assert page_of(key) == page_of(exact)
+
+
+def test_what_is_stored_under_one_variance_is_not_found_under_another() -> None:
+    key = cache_key("r", RequestHead("GET", b"/a?x=1", Fields(), authority=b"a"), route=route())
+    assert key_under(key, DEFAULT) == key
+    assert len({key, key_under(key, VARIANCE), key_under(key, SearchVariance(key_order=False))}) == 3
 
 
 @pytest.mark.parametrize("octets", [b"", b"key", b"4:http", b"4:http;", b"9:http,", b"x:http,"])

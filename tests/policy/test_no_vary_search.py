@@ -12,8 +12,10 @@ from proxy.policy.no_vary_search import (
     MAX_NAMES,
     SearchVariance,
     canonical_query,
+    canonical_target,
     equivalent,
     search_variance,
+    variance_text,
 )
 from tests.policy.heads import fields_of
 
@@ -157,3 +159,37 @@ def test_no_octets_make_it_raise(lines: list[bytes], target: bytes) -> None:
     found = search_variance(Fields((b"No-Vary-Search", line) for line in lines))
     canonical_query(target, found)
     canonical_query(target, SearchVariance(key_order=False))
+
+
+TARGETS = st.builds(
+    lambda path, query: path + (b"?" + query if query is not None else b""),
+    st.sampled_from([b"/a", b"/b"]),
+    st.none()
+    | st.text("ab=&+%41é\udc80", max_size=12).map(lambda text: text.encode(errors="surrogateescape")),
+)
+VARIANCES = st.builds(
+    SearchVariance,
+    st.none() | st.frozensets(st.sampled_from(["a", "b", "A", "é", ""])),
+    st.frozensets(st.sampled_from(["a", "b"])),
+    st.booleans(),
+)
+
+
+@given(TARGETS, TARGETS, VARIANCES)
+def test_equivalent_targets_have_one_canonical_target_and_no_others(
+    one: bytes, other: bytes, variance: SearchVariance
+) -> None:
+    same = canonical_target(one, variance) == canonical_target(other, variance)
+    assert same == equivalent(one, other, variance)
+
+
+@given(TARGETS, VARIANCES)
+def test_a_canonical_target_is_one_of_them(target: bytes, variance: SearchVariance) -> None:
+    canonical = canonical_target(target, variance)
+    assert equivalent(canonical, target, variance)
+    assert canonical_target(canonical, variance) == canonical
+
+
+@given(VARIANCES, VARIANCES)
+def test_a_variance_has_a_text_of_its_own(one: SearchVariance, other: SearchVariance) -> None:
+    assert (variance_text(one) == variance_text(other)) == (one == other)
