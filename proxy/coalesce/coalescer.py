@@ -61,7 +61,7 @@ TIMED_OUT_RELEASE_RATE = 100.0
 time-out strikes all at once, and the origin is slow already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Joined:
     """A seat in a flight, and why the request goes to the origin."""
 

@@ -248,7 +248,8 @@ class Flight:
     def _tell(self) -> None:
         """Some at a time; what they leave to be done later comes when all of the herd have been told."""
         for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
-            on_settled = self._untold.popleft().on_settled
+            seat = self._untold.popleft()
+            on_settled, seat.on_settled = seat.on_settled, None
             try:
                 later = None if on_settled is None else on_settled()
             except Exception:

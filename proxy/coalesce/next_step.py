@@ -45,7 +45,7 @@ class Stored(Protocol):
     def unreachable(self, key: CacheKey) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Look:
     """The request goes to the origin, with or behind others: what is known of it."""
 
@@ -90,7 +90,7 @@ class WaitBehind:
     flight: Flight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Join:
     """Take a waiter's seat in this flight."""
 
@@ -106,7 +106,7 @@ class Pass:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lead:
     """Start a flight; others may join it, if `joinable`."""
 

@@ -479,6 +479,8 @@ class Serving:
         """Record the exchange, once; whether the connection may take another request."""
         if not self._over:
             self._over = True
+            # These hold methods of ours, and so ourselves: a herd would be a herd of cycles for the collector.
+            self._ask = self._joined = self._answer = None
             self._services.ledger.record(self.exchange, now_mono=self._services.clock.mono())
             self._hall.exchange_over()
         return self.exchange.writer.keep_alive
