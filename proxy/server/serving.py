@@ -479,7 +479,7 @@ class Serving:
         """Record the exchange, once; whether the connection may take another request."""
         if not self._over:
             self._over = True
-            # These hold methods of ours, and so ourselves: a herd would be a herd of cycles for the collector.
+            # These hold methods of ours, and so ourselves: a herd would leave a herd of cycles.
             self._ask = self._joined = self._answer = None
             self._services.ledger.record(self.exchange, now_mono=self._services.clock.mono())
             self._hall.exchange_over()

@@ -363,7 +363,6 @@ async def test_the_only_address_there_is_is_never_left_out(
     assert await read_all(await soon(asking)) == b"ok"
 
 
-
 async def test_a_trial_that_is_cancelled_leaves_the_trial_to_the_next(
     scripted: ScriptedOrigin, connect: Connect, clock: ManualClock
 ) -> None:
