@@ -44,26 +44,26 @@ LAYERS: dict[str, dict[str, str]] = {
     # One group: an entry holds the body that its flight fills, and a flight stores the entry.
     "cache and flights": {
         "cache and flights": """
-            cache.admission cache.cache cache.disk_tier cache.entry cache.fences cache.fill_budget cache.glance
-            cache.key_memory cache.memory cache.place_index cache.purging
-            cache.disk.bans cache.disk.commits cache.disk.coverage cache.disk.directory
-            cache.disk.file_body cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue
-            cache.disk.layout cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
+            cache.admission cache.cache cache.disk_tier cache.entry cache.fences cache.fill_budget
+            cache.glance cache.key_memory cache.memory cache.place_index cache.purging cache.disk.bans
+            cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
+            cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
+            cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
             cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
-            cache.disk.statistics cache.disk.store
-            coalesce.answer coalesce.ask coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight
-            coalesce.flights coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.refreshing
-            coalesce.seat coalesce.validating
+            cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
+            coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.next_step
+            coalesce.outcomes coalesce.pacing coalesce.refreshing coalesce.seat coalesce.validating
         """,
     },
     "shells": {
         "shells": """
             __main__ admin.access admin.allowance admin.app admin.client admin.control admin.exposition
             admin.tables cli compression.compressor explaining metrics server.access_log server.binding
-            server.certificate server.client_connection server.client_transport server.delivery server.exchange
-            server.invalidating server.ledger server.listener server.own_answers server.parser server.tunnel_inbox
-            server.passage server.passing server.prepared server.proxy server.purge_method server.purger
-            server.request_body server.response_writer server.run server.server server.serving verdicts
+            server.certificate server.client_connection server.client_transport server.delivery
+            server.exchange server.invalidating server.ledger server.listener server.own_answers
+            server.parser server.tunnel_inbox server.passage server.passing server.prepared server.proxy
+            server.purge_method server.purger server.request_body server.response_writer server.run
+            server.server server.serving verdicts
         """,
     },
 }

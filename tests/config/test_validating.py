@@ -123,7 +123,8 @@ WHOLE = "write a whole number, in decimal digits, without quotes and leading zer
         ),
         pytest.param(
             "admin: 127.0.0.1:80",
-            "3:8: admin is '127.0.0.1:80': write its settings below it: enabled, address, token, request_rate",
+            "3:8: admin is '127.0.0.1:80': "
+            "write its settings below it: enabled, address, token, request_rate",
             id="value-for-a-section",
         ),
         pytest.param(
