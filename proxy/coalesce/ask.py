@@ -19,6 +19,12 @@ class BuildForward(Protocol):
     def __call__(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest: ...
 
 
+class Places(Protocol):
+    """Knows the key that equivalent targets share: the cache, or its glance."""
+
+    def placed(self, key: CacheKey) -> CacheKey: ...
+
+
 @dataclass(slots=True, eq=False)
 class Ask:
     """A request that may be answered from the cache or a flight; never changed.
@@ -26,7 +32,9 @@ class Ask:
     Not declared frozen, as it and the steps of `next_step` are made for each request: freezing costs 0.2 us
     a field.
 
-    `with_authorization` requests share only what is stored for the key and allows it (RFC 9111 §3.5).
+    `key` is that of the request's own target until the coalescer has placed it among equivalent targets;
+    `target_key` keeps it then. `with_authorization` requests share only what is stored for the key and
+    allows it (RFC 9111 §3.5).
     """
 
     key: CacheKey
