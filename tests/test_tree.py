@@ -19,7 +19,6 @@ ELSEWHERE = {
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
-    "coalesce/ask.py": "values that decide nothing",
     "compression/br_encoder.py": ENCODERS,
     "compression/encoder.py": ENCODERS,
     "compression/gzip_encoder.py": ENCODERS,
