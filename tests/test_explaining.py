@@ -64,6 +64,11 @@ async def stale_and_unreachable(world: World) -> None:
     await world.client().send("GET /a").expect(200)
 
 
+async def equivalent_query(world: World) -> None:
+    world.origin.on("GET /a?utm=1").reply(200, b"A", no_vary_search='params=("utm")', **FRESH)
+    await world.client().send("GET /a?utm=1").expect(200)
+
+
 async def other_language(world: World) -> None:
     world.origin.on("GET /a").reply(200, b"A", vary="Accept-Language", **FRESH)
     await world.client().send("GET /a", accept_language="de").expect(200)
@@ -141,6 +146,7 @@ SCENES = {
         {"range": "bytes=9-"},
         {"coalesce": {"range_ahead_bytes": 1}},
     ),
+    "an-equivalent-query": Scene(equivalent_query, Verdict.HIT, "fresh", target="/a?utm=2"),
     "a-normal-query": Scene(
         stored(), Verdict.HIT, "fresh", route={"query": {"drop": ["utm_*"]}}, target="/a?utm_x=1"
     ),

@@ -129,7 +129,7 @@ class ResponseCache:
 
     def glance(self) -> Glance:
         """The same, read without a trace."""
-        return Glance(self._memory, self._purging, self.keys, may_recall=self.may_recall)
+        return Glance(self._memory, self._purging, self.keys, disk=self._disk)
 
     def store(self, entry: Entry, *, began: int, max_variants: int) -> bool:
         """Store what a fill that began in epoch `began` brought; False if fenced, superseded or too large."""

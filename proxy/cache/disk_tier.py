@@ -59,6 +59,14 @@ class DiskTier:
         """Whether a recall is worth the wait."""
         return not self._store.knows_all_of(key) or self._store.get(key, variant) is not None
 
+    def glance(self, key: CacheKey, variant: Variant) -> Entry | None:
+        """As `opened`; no use of it."""
+        return self._store.glance(key, variant)
+
+    def glance_may_have(self, key: CacheKey, variant: Variant) -> bool:
+        """As `may_have`; no use of it."""
+        return not self._store.knows_all_of(key) or self._store.knows(key, variant)
+
     async def recall(self, key: CacheKey, variant: Variant, request: RequestHead) -> None:
         """Read what the request selects, one reading for all who ask at a time."""
         place = (key, variant)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from proxy.cache.disk_tier import DiskTier
 from proxy.cache.entry import Entry
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStore
@@ -17,21 +16,16 @@ class Glance:
     """What the cache would say, without a trace: a look is no use that keeps an entry, or a mark, alive."""
 
     def __init__(
-        self,
-        memory: MemoryStore,
-        purging: Purging,
-        keys: KeyMemory,
-        *,
-        may_recall: Callable[[CacheKey, RequestHead], bool],
+        self, memory: MemoryStore, purging: Purging, keys: KeyMemory, *, disk: DiskTier | None = None
     ) -> None:
-        self.may_recall = may_recall
         self._memory = memory
         self._purging = purging
         self._keys = keys
+        self._disk = disk
 
     def variant_of(self, key: CacheKey, request: RequestHead) -> Variant:
         """As `ResponseCache.variant_of`."""
-        names = self._keys.glance_varies_on(key)
+        names = self.varies_on(key)
         return variant_of(names, request) if names else ()
 
     def placed(self, key: CacheKey) -> CacheKey:
@@ -44,11 +38,20 @@ class Glance:
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """As `ResponseCache.get`."""
         entry = self._memory.peek(key, variant)
+        if entry is None and self._disk is not None:
+            entry = self._disk.glance(key, variant)
         return None if entry is None else self._purging.checked(entry)
 
+    def may_recall(self, key: CacheKey, request: RequestHead) -> bool:
+        """As `ResponseCache.may_recall`."""
+        variant = self.variant_of(key, request)
+        disk = self._disk
+        return disk is not None and self.get(key, variant) is None and disk.glance_may_have(key, variant)
+
     def varies_on(self, key: CacheKey) -> tuple[bytes, ...]:
-        """As `KeyMemory.varies_on`."""
-        return self._keys.glance_varies_on(key)
+        """As `KeyMemory.varies_on`, or as the disk tells."""
+        names = self._keys.glance_varies_on(key)
+        return names or (self._disk.varies_on(key) if self._disk is not None else ())
 
     def not_shareable(self, key: CacheKey, variant: Variant) -> Reason | None:
         """As `KeyMemory.not_shareable`."""

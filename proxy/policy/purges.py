@@ -60,10 +60,10 @@ class Targets:
         """Whether a response under this key and with these labels is one of them."""
         if target_key_of(key) in self.keys:
             return True
-        variance = _variance_in(labels)
-        if variance is None:
-            return False
-        page, target = page_of(key), parts_of_key(key).target
+        page, variance, parts = page_of(key), _variance_in(labels), parts_of_key(key)
+        if variance is None:  # of a fill whose head has not come, the key only tells that there may be one
+            return parts.search is not None and page in self.pages()
+        target = parts.target
         return any(
             page_of(one) == page and equivalent(parts_of_key(one).target, target, variance)
             for one in self.keys

@@ -14,6 +14,7 @@ import pytest
 import origin_stub
 from proxy.config.settings import Config
 from proxy.server.server import Server
+from proxy.verdicts import Verdict
 
 FRESH = "cc=max-age=600"
 HOST = "shop.example"  # the port, which is in the key else, is another in each run
@@ -178,3 +179,24 @@ async def test_what_memory_has_no_room_for_is_recalled(stub: origin_stub.Stub, t
         for number in range(10):
             assert (await visitor.get(f"/a{number}?size=50000"))[2] == "hit"
     assert sum(asked(stub, f"/a{number}") for number in range(10)) == 10
+
+
+async def test_what_lies_on_disk_is_explained_without_being_touched(
+    stub: origin_stub.Stub, tmp_path: Path
+) -> None:
+    target = "/a?size=3000000"
+    async with running(stub, tmp_path) as visitor:
+        await visitor.get(target)
+        await visitor.written()
+    async with running(stub, tmp_path) as visitor:
+        explainer = visitor.server.proxy.explainer
+        assert explainer.explain(f"http://{HOST}{target}").verdict is Verdict.WAITS
+        await visitor.get(target)
+        disk = visitor.server._disk
+        assert disk is not None
+        before = disk.statistics()
+        explained = explainer.explain(f"http://{HOST}{target}")
+        assert disk.statistics() == before
+    assert explained.verdict is Verdict.HIT
+    assert explained.stored is not None
+    assert explained.stored["status"] == 200

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.loading import from_text
+from proxy.errors import ConfigError
 from tests.config.refusals import only_refusal, refusals, with_right
 
 WHOLE = "write a whole number, in decimal digits, without quotes and leading zeros"
@@ -215,3 +216,20 @@ def test_text_that_looks_like_a_yaml_1_1_boolean_or_number_stays_text() -> None:
     config = from_text(text.replace(", 12:30", ""), source="f.yaml", environ={})
     assert config.routes[0].host == "on"
     assert config.routes[0].bypass.cookies == ("no", "0o17")
+
+
+@pytest.mark.parametrize("written", ["s3cret", "'s3cret s3cret s3cret'", "3141592653589793", "[s3cret]"])
+def test_a_token_is_never_shown(written: str) -> None:
+    said = only_refusal(with_right(f"admin: {{token: {written}}}"))
+    assert "admin.token cannot be used" in said
+    assert "s3cret" not in said
+    assert "31415" not in said
+
+
+def test_a_token_from_the_environment_is_never_shown() -> None:
+    text = with_right("admin:\n  token: ${TOKEN}")
+    with pytest.raises(ConfigError) as refused:
+        from_text(text, source="f.yaml", environ={"TOKEN": "s3cret"})
+    assert "s3cret" not in str(refused.value)
+    config = from_text(text, source="f.yaml", environ={"TOKEN": "s3cret" * 4})
+    assert "s3cret" not in f"{config!r} {config}"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from proxy.config.settings import RouteSettings
 from proxy.http.messages import RequestHead
+from proxy.policy.key_parts import key_under
 from proxy.policy.keys import CacheKey, cache_key
+from proxy.policy.no_vary_search import search_variance
 from proxy.policy.purges import (
     Coverage,
     Everything,
@@ -45,7 +47,8 @@ def of_prefix(url: str, **settings: Any) -> Coverage:
     return prefixed(request_of_url(url), routes=Router([route(**settings)]).routes)
 
 
-SEARCH = labels_of(fields_of('No-Vary-Search: params=("utm")'), origin=ORIGIN)
+NO_UTM = 'No-Vary-Search: params=("utm")'
+SEARCH = labels_of(fields_of(NO_UTM), origin=ORIGIN)
 KEYED = {"cookies": "key"}
 STRIPPED = {"path": "/img", "rewrite": {"strip_prefix": "/img", "add_prefix": "/static"}}
 REWRITTEN = {"rewrite": {"pattern": "/(.*)", "replacement": r"/v2/\1"}}
@@ -96,6 +99,14 @@ def test_a_url_covers_the_queries_that_a_response_declares_to_be_equivalent(
     coverage, key = of_url("https://example.org/a?x=1&utm=1"), key_of(f"https://example.org{target}")
     assert coverage.covers(key, SEARCH) is covered
     assert not coverage.covers(key, frozenset())
+
+
+def test_of_a_shared_key_without_labels_a_url_covers_the_whole_page() -> None:
+    shared = key_under(key_of("https://example.org/a?x=1"), search_variance(fields_of(NO_UTM)))
+    assert of_url("https://example.org/a?x=2").covers(shared, frozenset())
+    assert not of_url("https://example.org/b?x=1").covers(shared, frozenset())
+    assert not of_url("https://example.org/a?x=2").covers(shared, SEARCH)
+    assert of_url("https://example.org/a?utm=3&x=1").covers(shared, SEARCH)
 
 
 @pytest.mark.parametrize(

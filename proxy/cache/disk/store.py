@@ -28,6 +28,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Final
 
+from cachetools import Cache
+
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.commits import RECORD_ROOM_BYTES, Commits
 from proxy.cache.disk.fill import RESERVE_BYTES, DiskFill
@@ -164,6 +166,19 @@ class DiskStore:
     def get(self, key: CacheKey, variant: Variant) -> Indexed | None:
         """What the index knows of this place: whether it is worth loading. Counts as a use."""
         return self._shelf.index.get(place_of(key, variant), touch=True)
+
+    def glance(self, key: CacheKey, variant: Variant) -> Entry | None:
+        """As `opened`; neither a use nor a hit."""
+        place = place_of(key, variant)
+        if place not in self._shelf.opened:
+            return None
+        entry: Entry = Cache.__getitem__(self._shelf.opened, place)
+        gone = entry.key != key or entry.variant != variant or entry.body.error is not None
+        return None if gone else entry
+
+    def knows(self, key: CacheKey, variant: Variant) -> bool:
+        """Whether the index has this place; no use of it."""
+        return self._shelf.index.get(place_of(key, variant)) is not None
 
     def opened(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry, if its file is open: then its head is here, and its body is read from disk."""
