@@ -51,7 +51,8 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
             cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
-            coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.next_step
+            coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
+            coalesce.next_step
             coalesce.outcomes coalesce.pacing coalesce.refreshing coalesce.seat coalesce.validating
         """,
     },

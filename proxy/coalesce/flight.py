@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -35,6 +34,7 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry, HeadMemo
 from proxy.coalesce.body import SharedBody
 from proxy.coalesce.deadlines import Deadlines
+from proxy.coalesce.herald import Herald
 from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
 from proxy.coalesce.seat import Seat
 from proxy.coalesce.validating import NOTHING, Validating
@@ -67,11 +67,6 @@ from proxy.policy.terms import Terms
 from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
-
-
-TOLD_AT_ONCE = 256
-"""Seats that are told in one round of the loop that they are settled: what is written in a round is sent at
-its end, and the first of a herd need not wait until the last was written to."""
 
 
 class State(StrEnum):
@@ -137,8 +132,7 @@ class Flight:
         self._clock = cache.clock
         self._table = table
         self._seats: dict[Seat, None] = {}  # an ordered set: first come, first served
-        self._untold: deque[Seat] = deque()
-        self._later: deque[Callable[[], None]] = deque()
+        self._herald = Herald()
         self._deadlines = Deadlines(cache.clock)
         self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
         self._entry_terms: Terms | None = None  # set while the body is to be stored
@@ -240,35 +234,7 @@ class Flight:
             self.cancel()
 
     def tell(self, seat: Seat) -> None:
-        # Not now: the first octets of the body follow the head in this round, and go out with it.
-        if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._untold.append(seat)
-
-    def _tell(self) -> None:
-        """Some at a time; what they leave to be done later comes when all of the herd have been told."""
-        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
-            seat = self._untold.popleft()
-            on_settled, seat.on_settled = seat.on_settled, None
-            try:
-                later = None if on_settled is None else on_settled()
-            except Exception:
-                logger.exception("waiter_broken key=%r", self.plan.key)
-                continue
-            if later is not None:
-                self._later.append(later)
-        if self._untold or self._later:
-            asyncio.get_running_loop().call_soon(self._tell if self._untold else self._do_later)
-
-    def _do_later(self) -> None:
-        for _ in range(min(TOLD_AT_ONCE, len(self._later))):
-            later = self._later.popleft()
-            try:
-                later()
-            except Exception:
-                logger.exception("waiter_broken key=%r", self.plan.key)
-        if self._later and not self._untold:
-            asyncio.get_running_loop().call_soon(self._do_later)
+        self._herald.tell(seat)
 
     def cancel(self) -> None:
         """Stop asking; whoever still has a seat fails.

@@ -1,0 +1,65 @@
+"""Tells parked seats that they are settled: some in each round of the loop, and their books last.
+
+What is written to sockets in a round of the loop is sent at its end. So a herd is told in portions: the first
+need not wait until the last was written to. What a seat leaves to be done (counting, logging, going on to the
+connection's next request) comes when all of the herd have been told: it holds up nobody's answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from proxy.coalesce.seat import Seat
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 256
+"""Seats in one round of the loop."""
+
+
+class Herald:
+    """Calls the `on_settled` of seats, and what they give back."""
+
+    __slots__ = ("_later", "_untold")
+
+    def __init__(self) -> None:
+        self._untold: deque[Seat] = deque()
+        self._later: deque[Callable[[], None]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Herald {len(self._untold)} to be told, {len(self._later)} left for later>"
+
+    def tell(self, seat: Seat) -> None:
+        """In the next round: the first octets of a body follow its head in this one, and go out with it."""
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._untold.append(seat)
+
+    def _tell(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._untold))):
+            seat = self._untold.popleft()
+            on_settled, seat.on_settled = seat.on_settled, None
+            if on_settled is None:
+                continue
+            try:
+                later = on_settled()
+            except Exception:
+                logger.exception("seat_broken seat=%r", seat)
+                continue
+            if later is not None:
+                self._later.append(later)
+        if self._untold or self._later:
+            asyncio.get_running_loop().call_soon(self._tell if self._untold else self._do_later)
+
+    def _do_later(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._later))):
+            later = self._later.popleft()
+            try:
+                later()
+            except Exception:
+                logger.exception("seat_broken afterwards")
+        if self._later and not self._untold:
+            asyncio.get_running_loop().call_soon(self._do_later)
