@@ -107,18 +107,16 @@ def measure(candidates: Sequence[Candidate], runs: int, open_files: int) -> Sect
 
 
 def _put_first(origin: Server) -> str:
-    """Let the origin run when it has something to do, also while the generator fills the core that they share.
+    """Let the origin run when it has something to do, although the generator fills the core that they share.
 
     Else its delay would begin when the generator has sent all its requests, and end when that has read some
     answers: a constant of the set-up, the same for all candidates, that hides how they differ.
     """
     try:
-        for pid in origin.pids():
+        for pid in origin.pids:
             os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
     except PermissionError:
-        return (
-            "The origin shares the generator's core as an equal: some milliseconds of each time are its wait."
-        )
+        return "The origin waits for the core that it shares with the generator: some ms of each time."
     return "The origin shares the generator's core and goes first there (SCHED_RR)."
 
 
