@@ -111,6 +111,9 @@ class ConnectionHost(Protocol):
     ) -> bool | InProgress:
         """Begin to answer one request; if it is over at once, whether the connection may take another."""
 
+    def goes_first(self) -> bool:
+        """Whether this is the first request that came in this round of the loop: then it is begun at once."""
+
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         """Answer octets that are no request; the connection closes afterwards."""
 
@@ -120,6 +123,7 @@ class ClientConnection(ClientTransport):
 
     __slots__ = (
         "_body",
+        "_came",
         "_chunked",
         "_current_body",
         "_deadline_mono",
@@ -162,6 +166,7 @@ class ClientConnection(ClientTransport):
         self._head_bytes = 0
         self._held = b""  # behind the requests that are as many as may wait
         self._no_more_requests = False
+        self._came = False  # a request, in the octets that are being read
         self._in_progress: InProgress | None = None
         self._current_body: StreamReader | None = None  # of the request that is being answered
         self._working = False
@@ -218,6 +223,15 @@ class ClientConnection(ClientTransport):
             self.tunnel_inbox.feed_eof()
 
     def data_received(self, data: bytes) -> None:
+        self._feed(data)
+        if self._came:
+            self._came = False
+            if self._host.goes_first():
+                self._work()
+            else:
+                self._loop.call_soon(self._work)
+
+    def _feed(self, data: bytes) -> None:
         """Give the parser one head at a time: it forgets what came whole in front of an error."""
         data, self._held = self._held + data, b""
         if self._buffer_paused and not self._no_more_requests:
@@ -283,7 +297,7 @@ class ClientConnection(ClientTransport):
                 self.tunnel_inbox = TunnelInbox(self)
             elif self._chunked and message is not messages[-1][0]:
                 self._no_more_requests = True  # the next one was parsed with this one's trailers, if any
-        self._loop.call_soon(self._work)
+        self._came = True
 
     def _look_for_trailers(self, data: bytes, *, followed: bool) -> None:
         """At the end of a chunked body see that it had none; the module's head says why."""

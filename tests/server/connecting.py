@@ -114,6 +114,9 @@ class Host:
 
     # ConnectionHost
 
+    def goes_first(self) -> bool:
+        return True
+
     def opened(self, connection: ClientConnection) -> bool:
         self.connections.append(connection)
         return True
