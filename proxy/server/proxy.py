@@ -29,6 +29,7 @@ from proxy.origin.port import Origin
 from proxy.routing import Router
 from proxy.server.client_connection import ClientConnection
 from proxy.server.delivery import Delivery
+from proxy.server.echo import Echo
 from proxy.server.exchange import Exchange
 from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger, LedgerStatistics
@@ -83,6 +84,7 @@ class Proxy:
             invalidating=Invalidating(cache=cache, heads=heads),
             purge_method=PurgeMethod(self.purger),
             ledger=ledger,
+            echo=Echo(),
         )
 
         self.explainer = Explainer(

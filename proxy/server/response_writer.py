@@ -24,6 +24,7 @@ class ResponseWriter:
         "_minor_version",
         "head_sent",
         "keep_alive",
+        "sent_as_one",
         "sent_bytes",
         "status",
     )
@@ -35,6 +36,8 @@ class ResponseWriter:
         self._chunked = False
         self.keep_alive = keep_alive
         self.head_sent = False
+        self.sent_as_one: bytes | None = None
+        """The whole response, where it was written in one piece."""
         self.status = 0
         self.sent_bytes = 0
 
@@ -96,11 +99,25 @@ class ResponseWriter:
         if self._head_only or not length:
             self._connection.write(head)
         elif length <= JOIN_BELOW_BYTES:
-            self._connection.write(b"".join((head, *pieces)))
+            self.sent_as_one = b"".join((head, *pieces))
+            self._connection.write(self.sent_as_one)
             self.sent_bytes += length
         else:
             self._connection.write_pieces((head, *pieces))
             self.sent_bytes += length
+
+    def repeat(self, other: ResponseWriter, octets: bytes) -> bool:
+        """Send what was sent to another client as one; False if this connection is to say that it closes.
+
+        Raises: ClientGone.
+        """
+        assert not self.head_sent, "a second response to one request"
+        if self._connection.draining:
+            return False
+        self.head_sent = True
+        self.status, self.sent_bytes = other.status, other.sent_bytes
+        self._connection.write(octets)
+        return True
 
     async def drained(self) -> None:
         """Wait until the client took enough of what was sent. Raises: ClientGone."""

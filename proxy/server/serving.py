@@ -34,6 +34,7 @@ from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.coalescer import Coalescer, Joined
+from proxy.coalesce.outcomes import Role, Stream
 from proxy.config.settings import Config, RouteSettings
 from proxy.errors import (
     ClientError,
@@ -58,6 +59,7 @@ from proxy.policy.surrogate_keys import SAFE_METHODS
 from proxy.policy.upgrades import passed_upgrade
 from proxy.server.client_connection import ClientConnection
 from proxy.server.delivery import Delivery
+from proxy.server.echo import Echo
 from proxy.server.exchange import Exchange
 from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger
@@ -100,6 +102,7 @@ class Services:
     invalidating: Invalidating
     purge_method: PurgeMethod
     ledger: Ledger
+    echo: Echo
 
 
 class Hall(Protocol):
@@ -241,10 +244,14 @@ class Serving:
         assert prepared is not None, "an exchange that was parked has a route"
         assert joined is not None, "and a seat"
         try:
+            if self._echoed(joined):
+                return self._parked_over
             answer = self._settled_answer(joined)
             if answer is None or not self._deliver_at_once(prepared, answer):
                 self._connection.run(self)
                 return None
+            if isinstance(joined.seat.outcome, Stream) and self._is_one_of_a_herd(joined):
+                self._services.echo.keep(self.exchange, joined.seat.outcome)
         except ProxyError as error:
             self._failed(error)
         except Exception as error:
@@ -256,6 +263,17 @@ class Serving:
             if self._joined is not None:
                 self._joined.seat.leave()
             self._connection.exchange_over(again=self._end())
+
+    def _is_one_of_a_herd(self, joined: Joined) -> bool:
+        return joined.seat.role is Role.WAITER and self._wait is not None and not self._wait.regroups
+
+    def _echoed(self, joined: Joined) -> bool:
+        """Whether it got the very octets that another of its herd just got."""
+        outcome = joined.seat.outcome
+        if not isinstance(outcome, Stream) or not self._is_one_of_a_herd(joined):
+            return False
+        waited_s = self._services.clock.mono() - joined.seat.joined_mono
+        return self._services.echo.answer(self.exchange, outcome, wait_s=waited_s)
 
     def _settled_answer(self, joined: Joined) -> Answer | None:
         assert self._ask is not None, "a seat was asked for"
