@@ -100,8 +100,8 @@ class OriginConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         if not self.target.address.secure:
-            # uvloop sends what is written at the end of the loop's round, behind a herd that came in it, unless
-            # there is no room to keep it: then at once. (TLS never tells again that there is room.)
+            # uvloop sends what is written at the end of the loop's round, behind a herd that came in it, if
+            # there is room to keep it; with none, at once. (TLS never tells again that there is room.)
             self._transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
         if sock is not None:
