@@ -566,6 +566,8 @@ class Flight:
             if not self.body.ended:
                 self.body.fail(cause)
                 self.ending = Ending.BODY_CUT if isinstance(error, ProxyError) else Ending.ABANDONED
+                if self.ending is Ending.BODY_CUT:
+                    logger.warning("fill_cut key=%r seats=%d reason=%s", self.key, len(self._seats), cause)
         else:
             self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
         if isinstance(error, OriginUnreachable):

@@ -519,7 +519,9 @@ class Serving:
             writer.keep_alive = False
         elif writer.head_sent:
             exchange.aborted = True
-            logger.warning("answer_cut status=%d reason=%s", writer.status, error)
+            # Of a flight the fill is told of once, not each of ten thousand clients; the access log has them.
+            level = logging.WARNING if exchange.role is None else logging.DEBUG
+            logger.log(level, "answer_cut status=%d reason=%s", writer.status, error)
             writer.abort()
         else:
             answer_error(exchange, error, self._services.config)
