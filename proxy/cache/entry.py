@@ -45,12 +45,13 @@ class HeadMemo:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One variant of one key. Immutable but for what purges and hits note: the last five.
+    """One variant of one key. Immutable but for what purges and hits note: the last six.
 
     `head` has neither hop-by-hop nor framing fields. Ages count from `received_mono` on the monotonic
     clock, `received_at` is the same moment on the wall clock. `requested_mono` orders entries: a response
     asked for earlier never replaces one asked for later. `epoch` is that of the last purge by which it was
     found not to be covered, `uses` are hits where the route refreshes ahead, at `refresh_age_s` if ever.
+    `in_memory` says that the memory tier holds it: a holder of the entry sees when it was replaced or removed.
     """
 
     key: CacheKey
@@ -70,6 +71,7 @@ class Entry:
     epoch: int = 0
     uses: int = 0
     refresh_age_s: float | None = None
+    in_memory: bool = False
 
     def current_age_s(self, now_mono: float) -> float:
         """Seconds since the origin generated or validated it (RFC 9111 §4.2.3)."""

@@ -128,6 +128,7 @@ class MemoryStore:
         siblings = self._variants.get(entry.key, ())
         self._variants[entry.key] = (*siblings, entry.variant) if siblings or entry.variant else _ONLY
         self._entries[place] = entry
+        entry.in_memory = True
         self._index.add(place, entry)
         self._stores += 1
         return True
@@ -147,6 +148,8 @@ class MemoryStore:
     def clear(self) -> int:
         """Take everything out; how many entries there were."""
         count = len(self._entries)
+        for entry in self:
+            entry.in_memory = False
         self._entries.clear()
         self._variants.clear()
         self._index = PlaceIndex()
@@ -166,6 +169,7 @@ class MemoryStore:
         self._forget(place, entry)
 
     def _forget(self, place: Place, entry: Entry) -> None:
+        entry.in_memory = False
         self._index.discard(place, entry)
         key, variant = place
         siblings = tuple(one for one in self._variants.get(key, ()) if one != variant)
