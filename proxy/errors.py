@@ -105,6 +105,14 @@ class RefusedError(ProxyError):
     retryable = True
 
 
+class QueueFull(RefusedError):
+    """The queue of writes, or the lane of this entity, holds as many as it may."""
+
+
+class QueueUnavailable(RefusedError):
+    """What keeps the writes cannot be read or written now; what it promised before, it still keeps."""
+
+
 class NotStored(ProxyError):
     """The client said `only-if-cached` and nothing stored may answer it (RFC 9111 §5.2.1.7)."""
 

@@ -26,9 +26,10 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
             policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
             policy.terms policy.upgrades policy.validation
+            writes.events writes.problem writes.states writes.write
         """,
     },
-    "ports": {"ports": "clock compression.encoder origin.port"},
+    "ports": {"ports": "clock compression.encoder origin.port writes.port"},
     "tasks": {"tasks": "tasks"},
     "adapters": {
         "encoders": """

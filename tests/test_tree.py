@@ -13,6 +13,7 @@ MODULES = sorted(
 
 BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask it through sockets"
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
+VALUES = "values that decide nothing; every test of the lanes makes them"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
@@ -27,6 +28,9 @@ ELSEWHERE = {
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
+    "writes/events.py": VALUES,
+    "writes/port.py": "protocols; `tests/writes/test_queue_contract.py` holds every backend to them",
+    "writes/problem.py": VALUES,
     "verdicts.py": "the words of `explaining`: `tests/test_explaining.py` holds both to what happens",
 }
 """Modules without a test file of their own, and why."""

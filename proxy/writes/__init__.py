@@ -1,0 +1,1 @@
+"""Writes: first in, first out per entity."""
