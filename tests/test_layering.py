@@ -25,7 +25,7 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.no_vary_search policy.partial policy.post policy.profile policy.purge_order
             policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
             policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
-            policy.terms policy.upgrades policy.validation
+            policy.terms policy.upgrades policy.validation workers.place
             writes.events writes.problem writes.states writes.write
         """,
     },
