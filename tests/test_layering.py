@@ -53,8 +53,8 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
             coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
-            coalesce.next_step
-            coalesce.outcomes coalesce.pacing coalesce.refreshing coalesce.seat coalesce.validating
+            coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
+            coalesce.refreshing coalesce.seat coalesce.validating
         """,
     },
     "shells": {

@@ -18,6 +18,7 @@ PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
+    "coalesce/plan.py": "values that decide nothing; every test of the flights makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
     "compression/br_encoder.py": ENCODERS,

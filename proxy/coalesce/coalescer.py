@@ -25,7 +25,7 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.entry import Entry
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
-from proxy.coalesce.flight import Flight, FlightPlan
+from proxy.coalesce.flight import Flight
 from proxy.coalesce.flights import Flights, FlightStatistics
 from proxy.coalesce.next_step import (
     MAX_REGROUPS,
@@ -46,6 +46,7 @@ from proxy.coalesce.next_step import (
 )
 from proxy.coalesce.outcomes import Failed, Regroup, Released, Role, Stream, TimedOut
 from proxy.coalesce.pacing import Pacer
+from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.refreshing import Refreshing
 from proxy.coalesce.seat import Seat
 from proxy.coalesce.validating import NOTHING, Validating, validating_others, validating_own

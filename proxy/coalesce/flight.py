@@ -25,8 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -35,22 +34,21 @@ from proxy.cache.entry import Entry, HeadMemo
 from proxy.coalesce.body import SharedBody
 from proxy.coalesce.deadlines import Deadlines
 from proxy.coalesce.herald import Herald
+from proxy.coalesce.learning import Learnt, learn
 from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
+from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.seat import Seat
-from proxy.coalesce.validating import NOTHING, Validating
-from proxy.config.settings import RouteSettings
 from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
-from proxy.origin.port import ForwardRequest, Framing, OnInformational, Origin, OriginResponse
+from proxy.origin.port import ForwardRequest, Framing, OriginResponse
 from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.key_parts import key_under
-from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
-from proxy.policy.no_vary_search import DEFAULT, search_variance
-from proxy.policy.purges import labels_of
+from proxy.policy.keys import CacheKey, variant_of
+from proxy.policy.no_vary_search import DEFAULT
 from proxy.policy.sharing import (
     AboutLeader,
     NotForSharing,
@@ -62,7 +60,6 @@ from proxy.policy.sharing import (
     judge,
     may_take,
 )
-from proxy.policy.surrogate_keys import uri_origin
 from proxy.policy.terms import Terms
 from proxy.tasks import spawn
 
@@ -76,29 +73,6 @@ class State(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     OVER = "over"
-
-
-@dataclass(frozen=True, slots=True)
-class FlightPlan:
-    """What a flight is to do.
-
-    `validating` is what `forward` asks about; `unconditional` is what is sent instead when a 304 matches
-    nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat. `target_key` is
-    the key of the leader's own target, where `key` is that of several that are taken to be equivalent.
-    """
-
-    key: CacheKey
-    variant: Variant
-    request: RequestHead
-    route: RouteSettings
-    origin: Origin
-    forward: ForwardRequest
-    unconditional: Callable[[], ForwardRequest] | None = None
-    validating: Validating = NOTHING
-    background: bool = False
-    reelection: bool = False
-    on_informational: OnInformational | None = None
-    target_key: CacheKey | None = None
 
 
 class FlightTable(Protocol):
@@ -331,7 +305,7 @@ class Flight:
             has_fallback=head.status >= 500 and self._has_fallback(),
             own_conditions=not self.plan.validating.entries and _is_conditional(self.plan.forward),
         )
-        self._learn(head, verdict)
+        self._learn(learn(self.plan, head, verdict, cache=self._cache))
         self._settle_all(verdict, head, leader_head, raw.status)
         for future in self._head_waiters:
             if not future.done():
@@ -348,55 +322,12 @@ class Flight:
             entry.terms, entry.decisive_age_s(self._received_mono), RequestDirectives()
         )
 
-    def _learn(self, head: ResponseHead, verdict: Verdict) -> None:
-        """What the head tells of the key: variants, marks, tags, whether to keep the body."""
-        keys, plan = self._cache.keys, self.plan
-        self._learn_variant(head, verdict)
-        self.tags = labels_of(head.fields, origin=uri_origin(plan.request))
-        match verdict:
-            case Shareable(terms=terms, store=store):
-                self._entry_terms = terms if store else None
-                keys.clear_mark(self.key, self.variant)
-            case WaitingOnly(store_terms=store_terms):
-                self._entry_terms = store_terms
-            case NotForSharing(reason=reason, marks=marks, store_terms=store_terms):
-                self._entry_terms = store_terms
-                if marks:
-                    for_s = plan.route.coalesce.not_shareable_for_s
-                    keys.mark_not_shareable(self.key, self.variant, reason, for_s=for_s)
-            case _:
-                self._entry_terms = None
-        expected_bytes = self.body.expected_bytes
-        if expected_bytes is not None and expected_bytes > self._cache.max_entry_bytes:
-            self._entry_terms = None
-        if not plan.validating.entries and not self._cache.admission.admits(
-            plan.key, min_uses=plan.route.cache.min_uses
-        ):
-            self._entry_terms = None
-
-    def _learn_variant(self, head: ResponseHead, verdict: Verdict) -> None:
-        """What the key varies on, as far as this answer can say.
-
-        An error page, or an answer for one client, says nothing of what the shared answers vary on: if it
-        counted, what is stored could not be found any more, just when the origin fails.
-        """
-        names = vary_names(head)
-        if names is None or isinstance(verdict, (AboutLeader, OriginFailed)):
-            return
-        if isinstance(verdict, NotForSharing) and verdict.store_terms is None:
-            return
-        self._learn_search(head)
-        self.varies_on = names
-        self.variant = variant_of(names, self.plan.request)
-        self._cache.keys.learn_varies_on(self.key, names)
-
-    def _learn_search(self, head: ResponseHead) -> None:
-        """Which targets the answer is for, by its own word; errors say nothing of what others vary on."""
-        self._search = search_variance(head.fields)
-        target_key = self.plan.target_key or self.plan.key
-        self.key = key_under(target_key, self._search)
-        if head.status < 400:
-            self._cache.keys.learn_search(target_key, self._search)
+    def _learn(self, learnt: Learnt) -> None:
+        """Where the answer belongs, and whether its body is to be stored."""
+        self.key, self.variant, self.varies_on = learnt.key, learnt.variant, learnt.varies_on
+        self.tags, self._search = learnt.tags, learnt.search
+        expected_bytes = self.body.expected_bytes or 0
+        self._entry_terms = learnt.terms if expected_bytes <= self._cache.max_entry_bytes else None
 
     def _is_for_target(self, seat: Seat) -> bool:
         """Whether the target of this seat is equivalent to the leader's, by what the answer says."""

@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from proxy.cache.cache import ResponseCache
-from proxy.coalesce.flight import Flight, FlightPlan, State
+from proxy.coalesce.flight import Flight, State
 from proxy.coalesce.outcomes import Ending
+from proxy.coalesce.plan import FlightPlan
 from proxy.policy.keys import CacheKey, Variant
 
 Place = tuple[CacheKey, Variant]

@@ -10,8 +10,9 @@ from typing import Any, ParamSpec
 from proxy.cache.cache import ResponseCache
 from proxy.coalesce.answer import Answer, PassThrough
 from proxy.coalesce.coalescer import Ask, Coalescer
-from proxy.coalesce.flight import Flight, FlightPlan
+from proxy.coalesce.flight import Flight
 from proxy.coalesce.flights import Flights
+from proxy.coalesce.plan import FlightPlan
 from proxy.config.settings import CacheSettings, RouteSettings
 from proxy.http.fields import Fields, Pair
 from proxy.http.messages import RequestHead
@@ -85,7 +86,11 @@ class Bench:
 
     def start(self, *fields: Pair, joinable: bool = True, background: bool = False) -> Flight:
         """A flight without the coalescer."""
-        plan = FlightPlan(
+        return self.flights.start(self.plan(*fields, background=background), joinable=joinable)
+
+    def plan(self, *fields: Pair, background: bool = False) -> FlightPlan:
+        """What a flight for a request with these fields is to do."""
+        return FlightPlan(
             key=KEY,
             variant=(),
             request=request(*fields),
@@ -94,7 +99,6 @@ class Bench:
             forward=ForwardRequest("GET", TARGET, Fields()),
             background=background,
         )
-        return self.flights.start(plan, joinable=joinable)
 
 
 async def body_of(answer: Answer | PassThrough) -> bytes:

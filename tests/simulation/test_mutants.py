@@ -10,6 +10,7 @@ import pytest
 
 from proxy.cache.fences import Fences
 from proxy.coalesce import flight as flight_module
+from proxy.coalesce import learning
 from proxy.coalesce.answer import Answer, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.body import SharedBody
@@ -80,7 +81,8 @@ def _a_cut_body_is_whole(patch: pytest.MonkeyPatch) -> None:
 
 
 def _variants_are_alike(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(flight_module, "variant_of", lambda *_args: ())
+    for module in (flight_module, learning):
+        patch.setattr(module, "variant_of", lambda *_args: ())
 
 
 def _no_deadlines(patch: pytest.MonkeyPatch) -> None:
