@@ -106,7 +106,13 @@ class RefusedError(ProxyError):
 
 
 class QueueFull(RefusedError):
-    """The queue of writes, or the lane of this entity, holds as many as it may."""
+    """The queue of writes holds as many as it may."""
+
+
+class LaneFull(QueueFull):
+    """As many writes of this entity wait as may (RFC 6585 §4)."""
+
+    status = 429
 
 
 class QueueUnavailable(RefusedError):
@@ -135,6 +141,10 @@ class OriginTimeout(OriginError):
     """The origin exceeded one of its time limits (connect, first byte, between bytes)."""
 
     status = 504
+
+
+class OriginConnectTimeout(OriginTimeout):
+    """No connection in time: nothing was sent."""
 
 
 class OriginOverloaded(OriginError):

@@ -7,7 +7,7 @@ import logging
 
 from proxy.clock import Clock
 from proxy.config.settings import OriginSettings
-from proxy.errors import OriginError, OriginOverloaded, OriginTimeout, OriginUnreachable
+from proxy.errors import OriginConnectTimeout, OriginError, OriginOverloaded, OriginUnreachable
 from proxy.origin.address import parse_address
 from proxy.origin.balancer import Balancer, Target
 from proxy.origin.connection import OriginConnection
@@ -126,6 +126,8 @@ class OriginClient:
             connection, request, self._settings, asyncio.get_running_loop(), on_end=self._ended, slot=slot
         )
         try:
+            if request.before_sending is not None:
+                request.before_sending()
             exchange.start(write_request_head(request, authority=connection.target.address.authority))
         except BaseException:
             exchange.close()
@@ -217,9 +219,9 @@ class OriginClient:
                 f"origin {self._name}: every address is left out after {self._settings.fail_after} failed "
                 f"connections in a row (fail_after), for {self._settings.fail_for_s:g} s each (fail_for_s)"
             )
-        late = all(isinstance(error, OriginTimeout) for error in errors)
+        late = all(isinstance(error, OriginConnectTimeout) for error in errors)
         text = "; ".join(str(error) for error in errors)
-        error = OriginTimeout(text) if late else OriginUnreachable(text)
+        error = OriginConnectTimeout(text) if late else OriginUnreachable(text)
         error.__cause__ = errors[-1]
         return error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from proxy.errors import OriginError, OriginTimeout, OriginUnreachable
+from proxy.errors import OriginConnectTimeout, OriginError, OriginUnreachable
 
 _TABLE: tuple[tuple[type[BaseException], type[OriginError], str], ...] = (
     (
@@ -20,7 +20,11 @@ _TABLE: tuple[tuple[type[BaseException], type[OriginError], str], ...] = (
         OriginUnreachable,
         "its certificate is for another name ({error}); set tls.server_name",
     ),
-    (TimeoutError, OriginTimeout, "no connection within connect_timeout_s; is it up, and is the port open?"),
+    (
+        TimeoutError,
+        OriginConnectTimeout,
+        "no connection within connect_timeout_s; is it up, and is the port open?",
+    ),
     (ConnectionRefusedError, OriginUnreachable, "it refused the connection; is it running?"),
     (ConnectionResetError, OriginUnreachable, "it closed the connection before it was ready ({error})"),
     (

@@ -53,6 +53,8 @@ class ForwardRequest:
     `expect_continue` asks the origin with `Expect: 100-continue` before the body is read.
     `may_repeat` says that the request may be sent again when a kept connection died before any
     byte of the answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+    `before_sending` is called in the step that writes the first octet, each time that one is written; what
+    it raises ends the request unsent.
     """
 
     method: str
@@ -62,6 +64,7 @@ class ForwardRequest:
     upgrade: bytes | None = None
     expect_continue: bool = False
     may_repeat: bool = False
+    before_sending: Callable[[], None] | None = None
 
 
 class Tunnel(Protocol):
@@ -130,6 +133,7 @@ class Origin(Protocol):
 
         Cancelling it drops the connection and gives the slot back.
 
-        Raises: OriginUnreachable, OriginTimeout, OriginOverloaded, OriginProtocolError; and what
-        `request.body.read()` raises if that ends the request before an answer came.
+        Raises: OriginUnreachable, OriginConnectTimeout, OriginOverloaded (nothing was sent), OriginTimeout,
+        OriginProtocolError; and what `request.body.read()` raises if that ends the request before an
+        answer came.
         """

@@ -39,7 +39,8 @@ class Write:
     `target` is what the client sent, with `scheme` and `authority` (RequestHead has the terms);
     `forward_target` and `fields` are what the origin is to get, Host included, framing, connection fields
     and Idempotency-Key excepted. `client_key` is the Idempotency-Key as the client wrote it; the origin
-    gets that one, else the id. `principal` is who may see and cancel it; empty where routes name none.
+    gets that one, else the id. `changed_targets` and `changed_tags` are what it makes untrue beside its own
+    target, by the route's templates, filled in when it was accepted. `principal` is who may see and cancel it; empty where routes name none.
     `accepted_at` and `not_after` are wall clock: it is never started after `not_after`. `ingress` is the
     proxy that holds the client.
     """
@@ -56,6 +57,8 @@ class Write:
     mode: Mode
     accepted_at: float
     not_after: float
+    changed_targets: tuple[bytes, ...] = ()
+    changed_tags: tuple[bytes, ...] = ()
     scheme: str = "http"
     authority: bytes = b""
     ingress: str = ""

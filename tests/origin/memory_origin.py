@@ -81,6 +81,8 @@ class MemoryOrigin:
     async def _answer(
         self, request: ForwardRequest, on_informational: OnInformational | None, slot: Slot
     ) -> MemoryResponse:
+        if request.before_sending is not None:
+            request.before_sending()
         answer = self.answer_for(request)
         body = b"" if answer.early else await _read_all(request)
         self.plan.asked.append(Asked(request.method, request.target, request.fields, body))

@@ -382,3 +382,19 @@ async def test_a_slow_reader_is_not_the_origins_fault(build: Build) -> None:
     later = loop.time() + 0.05
     await until(lambda: loop.time() > later)
     assert first + await read_all(response) == body
+
+
+async def test_the_last_word_before_sending_is_the_callers(stage: Stage) -> None:
+    stage.plan.on(b"/a", Answer(body=b"A"))
+    told: list[str] = []
+    response = await soon(stage.origin.send(get(before_sending=lambda: told.append("now"))))
+    assert (await read_all(response), told) == (b"A", ["now"])
+
+
+async def test_a_request_that_its_caller_stops_at_the_last_moment_is_never_sent(stage: Stage) -> None:
+    def stop() -> None:
+        raise ClientGone("too late")
+
+    with pytest.raises(ClientGone, match="too late"):
+        await soon(stage.origin.send(get(before_sending=stop)))
+    assert (stage.plan.begun[b"/a"], stage.outstanding()) == (0, 0)

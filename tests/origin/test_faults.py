@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from proxy.errors import OriginError, OriginTimeout, OriginUnreachable
+from proxy.errors import OriginConnectTimeout, OriginError, OriginUnreachable
 from proxy.origin.faults import CONNECT_FAULTS, connect_fault
 
 
@@ -16,7 +16,7 @@ from proxy.origin.faults import CONNECT_FAULTS, connect_fault
     [
         (ConnectionRefusedError(111, "Connection refused"), OriginUnreachable, "is it running"),
         (ConnectionResetError(104, "reset by peer"), OriginUnreachable, "reset by peer"),
-        (TimeoutError(), OriginTimeout, "connect_timeout_s"),
+        (TimeoutError(), OriginConnectTimeout, "connect_timeout_s"),
         (socket.gaierror(-2, "Name or service not known"), OriginUnreachable, "cannot be resolved"),
         (FileNotFoundError(2, "No such file"), OriginUnreachable, "no such socket"),
         (PermissionError(13, "Permission denied"), OriginUnreachable, "mode and owner"),
