@@ -45,7 +45,7 @@ LAYERS: dict[str, dict[str, str]] = {
     # One group: an entry holds the body that its flight fills, and a flight stores the entry.
     "cache and flights": {
         "cache and flights": """
-            cache.admission cache.cache cache.disk_tier cache.entry cache.fences cache.fill_budget
+            cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences cache.fill_budget
             cache.glance cache.key_memory cache.memory cache.place_index cache.purging cache.disk.bans
             cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
             cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout

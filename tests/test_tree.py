@@ -20,6 +20,7 @@ ELSEWHERE = {
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
     "coalesce/plan.py": "values that decide nothing; every test of the flights makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
+    "cache/elsewhere.py": "a protocol; `tests/workers/test_told.py` has what speaks it",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
     "compression/br_encoder.py": ENCODERS,
     "compression/encoder.py": ENCODERS,

@@ -9,6 +9,7 @@ from proxy.cache.admission import Admission
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
 from proxy.cache.disk_tier import DiskTier
+from proxy.cache.elsewhere import Elsewhere
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
@@ -30,8 +31,16 @@ RECALLED_VARIANTS = 1024
 class ResponseCache:
     """Stored responses by key and variant. Not thread-safe: one event loop owns it."""
 
-    def __init__(self, settings: CacheSettings, *, clock: Clock, disk: DiskStore | None = None) -> None:
+    def __init__(
+        self,
+        settings: CacheSettings,
+        *,
+        clock: Clock,
+        disk: DiskStore | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.clock = clock
+        self._elsewhere = elsewhere
         self.keys = KeyMemory(clock=clock, max_keys=settings.max_keys_remembered)
         self.admission = Admission(max_keys=settings.max_keys_remembered)
         self.fences = Fences()
@@ -43,7 +52,7 @@ class ResponseCache:
         self._purging = Purging(self._memory, fences=self.fences, clock=clock, forget=self.keys.forget)
         self._disk: DiskTier | None = None
         if disk is not None:
-            self._disk = DiskTier(disk, fences=self.fences, take_in=self._take_in)
+            self.attach(disk)
 
     def __repr__(self) -> str:
         return f"<ResponseCache {self._memory!r} {self.fences!r}>"
@@ -104,6 +113,10 @@ class ResponseCache:
         if self._disk is not None:
             await self._disk.recall(key, self.variant_of(key, request), request)
 
+    def attach(self, disk: DiskStore) -> None:
+        """A disk tier from here on; what it holds must have been purged as memory was."""
+        self._disk = DiskTier(disk, fences=self.fences, take_in=self._take_in)
+
     def _take_in(self, entry: Entry) -> None:
         """An entry was recalled; one whose body stays in its file lies open from now on."""
         self.keys.learn_varies_on(entry.key, entry.varies_on)
@@ -111,7 +124,16 @@ class ResponseCache:
             self._memory.put(entry, max_variants=RECALLED_VARIANTS)
 
     async def durable(self) -> None:
-        """Wait until no restart can bring back what has been purged so far. Raises: PurgeNotDurable."""
+        """Wait until what has been purged so far is so everywhere, and no restart can bring it back.
+
+        Raises: PurgeNotDurable.
+        """
+        if self._elsewhere is not None:
+            await self._elsewhere.settled()
+        await self.durable_here()
+
+    async def durable_here(self) -> None:
+        """The same, of this process alone. Raises: PurgeNotDurable."""
         if self._disk is not None:
             await self._disk.durable()
 
@@ -160,12 +182,19 @@ class ResponseCache:
         """Purge what it covers, in this step; what there was is removed, or made stale, in the turns after.
 
         A fill that runs now is not stored, soft or hard: it may have been generated before what the
-        purge tells of.
+        purge tells of. Other workers are told; `durable` waits for them.
         """
+        receipt = self.purge_here(coverage, soft=soft, kind=kind or coverage.kind)
+        if self._elsewhere is not None:
+            receipt.elsewhere = self._elsewhere.purge(coverage, soft=soft)
+        return receipt
+
+    def purge_here(self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None) -> PurgeReceipt:
+        """The same, of this process alone. Without a kind it is not counted: another has counted it."""
         if self._disk is not None:
             self._disk.purge(coverage, soft=soft)
         places = self._memory.places(coverage, all_at_once=not soft)
-        return self._purging.begin(kind or coverage.kind, coverage.covers, soft=soft, places=places)
+        return self._purging.begin(kind, coverage.covers, soft=soft, places=places)
 
     def purge(self, key: CacheKey, *, soft: bool = False) -> int:
         """Purge every variant of this very key, as an invalidation; how many there were."""

@@ -59,13 +59,15 @@ class PurgeStatistics:
 class PurgeReceipt:
     """What becomes of one purge, which holds from the moment the receipt exists.
 
-    `entries` is how many have been removed or made stale so far.
+    `entries` is how many have been removed or made stale so far; `elsewhere` tells it of other workers,
+    where there are any.
     """
 
-    __slots__ = ("_done", "_waiting", "entries")
+    __slots__ = ("_done", "_waiting", "elsewhere", "entries")
 
     def __init__(self) -> None:
         self.entries = 0
+        self.elsewhere: asyncio.Future[int] | None = None
         self._done = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -139,12 +141,15 @@ class Purging:
             self._pending.popleft().receipt.finish()
         self.newest = 0
 
-    def begin(self, kind: PurgeKind, covers: Covers, *, soft: bool, places: list[Place]) -> PurgeReceipt:
-        """Purge, in this step.
+    def begin(
+        self, kind: PurgeKind | None, covers: Covers, *, soft: bool, places: list[Place]
+    ) -> PurgeReceipt:
+        """Purge, in this step; it is counted under its kind, if it has one.
 
         `places` are those of all entries that it may cover, some perhaps twice; the list is used up.
         """
-        self._purges[kind] += 1
+        if kind is not None:
+            self._purges[kind] += 1
         pending = _Pending(self._fences.raise_fence(covers), covers, soft, places, PurgeReceipt())
         if len(places) <= SLICE or len(self._pending) >= MAX_PENDING:
             if len(places) > SLICE:

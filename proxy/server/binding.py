@@ -14,10 +14,10 @@ from proxy.errors import ConfigError
 class Binding:
     """A bound socket. Whoever serves on it closes the socket; `remove_file` is for a Unix socket's path."""
 
-    def __init__(self, sock: socket.socket, path: Path | None) -> None:
+    def __init__(self, sock: socket.socket, path: Path | None, *, adopted: bool = False) -> None:
         self.sock = sock
         self._path = path
-        self._file = None if path is None else _identity(path)
+        self._file = None if path is None or adopted else _identity(path)
         self.address = f"unix:{path}" if path is not None else _shown(sock)
         """Where it listens: with the port that was chosen for port 0. Stays known after the end."""
 
@@ -42,6 +42,12 @@ class Binding:
         if _identity(self._path) == self._file:
             self._path.unlink(missing_ok=True)
         self._file = None
+
+
+def adopted(sock: socket.socket) -> Binding:
+    """A socket that another process bound, and whose file, if it has one, is that process's to remove."""
+    path = Path(os.fsdecode(sock.getsockname())) if sock.family is socket.AF_UNIX else None
+    return Binding(sock, path, adopted=True)
 
 
 def bind(address: str, *, advice: str) -> Binding:

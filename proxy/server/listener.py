@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -92,8 +92,8 @@ class Listener:
         self._refuse = refuse
         self._connections: set[ClientConnection] = set()
         self._serving = 0
-        self._binding: Binding | None = None
-        self._server: asyncio.Server | None = None
+        self._bindings: list[Binding] = []
+        self._servers: list[asyncio.Server] = []
         self._certificate: Certificate | None = None
         self._all_gone: asyncio.Future[None] | None = None
         networks = [
@@ -118,13 +118,17 @@ class Listener:
 
     # life
 
-    async def start(self) -> None:
-        """Bind and accept. Raises: ConfigError if the address or the certificate cannot be used."""
+    async def start(self, bindings: Sequence[Binding] = ()) -> None:
+        """Accept, on sockets that are bound already if there are any, else on the address of the settings.
+
+        Raises: ConfigError if the address or the certificate cannot be used.
+        """
         if self.settings.tls is not None:
             self._certificate = Certificate(self.settings.tls)
             self._certificate.watch()
-        self._binding = bind(self.settings.address, advice=_ADVICE)
-        self._server = await self._serve_on(self._binding, self._certificate)
+        self._bindings = list(bindings) or [bind(self.settings.address, advice=_ADVICE)]
+        for binding in self._bindings:
+            self._servers.append(await self._serve_on(binding, self._certificate))
 
     async def _serve_on(self, binding: Binding, certificate: Certificate | None) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -150,12 +154,19 @@ class Listener:
     @property
     def address(self) -> str:
         """Where it really listens: with the port that was chosen for port 0."""
-        return self.settings.address if self._binding is None else self._binding.address
+        return self._bindings[0].address if self._bindings else self.settings.address
+
+    def hand_over(self) -> None:
+        """Accept no more, and let each connection end with its next answer; a successor takes the new ones.
+
+        What is idle stays open: to close it under a request that is on its way would fail that request.
+        """
+        self.stop_accepting()
+        self.draining = True
 
     def start_draining(self) -> None:
         """Accept no more, close what is idle; running exchanges go on to their end."""
-        self.stop_accepting()
-        self.draining = True
+        self.hand_over()
         for connection in list(self._connections):
             connection.drain_for_shutdown()
 
@@ -169,13 +180,12 @@ class Listener:
         """Close the listening socket. Idempotent."""
         if self._certificate is not None:
             self._certificate.stop()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        elif self._binding is not None:
-            self._binding.sock.close()
-        if self._binding is not None:
-            self._binding.remove_file()
+        for server in self._servers:
+            server.close()
+        for binding in self._bindings[len(self._servers) :]:  # bound, and not served on
+            binding.sock.close()
+        for binding in self._bindings:
+            binding.remove_file()
 
     def cut(self) -> int:
         """Cut every connection that is left; how many there were."""

@@ -15,6 +15,7 @@ from aiohttp.http_parser import RawRequestMessage
 from proxy.cache.cache import ResponseCache
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
+from proxy.cache.elsewhere import Elsewhere
 from proxy.cache.memory import MemoryStatistics
 from proxy.cache.purging import PurgeStatistics
 from proxy.clock import Clock
@@ -65,8 +66,9 @@ class Proxy:
         clock: Clock,
         ledger: Ledger,
         disk: DiskStore | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        cache = ResponseCache(config.cache, clock=clock, disk=disk)
+        cache = ResponseCache(config.cache, clock=clock, disk=disk, elsewhere=elsewhere)
         router = Router(config.routes)
         heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
         self.purger = Purger(cache=cache, router=router)

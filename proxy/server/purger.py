@@ -47,11 +47,11 @@ class Purger:
     async def settled(self, receipt: PurgeReceipt) -> int:
         """Wait until all is found and no restart can bring it back; how many entries of memory it was.
 
-        Raises: PurgeNotDurable.
+        Of several workers' memory that is the sum. Raises: PurgeNotDurable.
         """
         entries = await receipt.swept()
         await self._cache.durable()
-        return entries
+        return entries if receipt.elsewhere is None else entries + await receipt.elsewhere
 
     def _coverage_of(self, order: PurgeOrder) -> Coverage:
         match order.kind:

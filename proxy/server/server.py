@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.admin.app import AdminListener
 from proxy.cache.disk.store import DiskStore
+from proxy.cache.elsewhere import Elsewhere
 from proxy.clock import Clock, SystemClock
 from proxy.config.settings import Config
 from proxy.origin.client import OriginClient
 from proxy.origin.port import Origin
 from proxy.origin.statistics import OriginStatistics
 from proxy.server.access_log import AccessLog, AccessLogStatistics
+from proxy.server.binding import Binding
 from proxy.server.client_connection import State
 from proxy.server.ledger import Ledger
 from proxy.server.listener import Crowd, Listener
 from proxy.server.proxy import Proxy, ProxyStatistics
+from proxy.workers.place import WorkerPlace
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +51,26 @@ class ServerStatistics:
 
 
 class Server:
-    """Lockgate in one process, in the running event loop."""
+    """Lockgate in one process, in the running event loop.
 
-    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+    A worker among others is given its place, the sockets of each listener, and how to tell the others of
+    purges; then the admin listener is the supervisor's. A disk tier that a predecessor still holds is taken
+    later (`take_disk`).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        place: WorkerPlace | None = None,
+        sockets: Sequence[Sequence[Binding]] = (),
+        elsewhere: Elsewhere | None = None,
+        disk_later: bool = False,
+    ) -> None:
         self.config = config
+        self.place = place
+        self._sockets = sockets
         self._clock = clock or SystemClock()
         self._started_at, self._started_mono = self._clock.now(), self._clock.mono()
         self._started = self._draining = False
@@ -62,14 +82,21 @@ class Server:
         origins: dict[str, Origin] = dict(self._origins)
         ledger = Ledger(self._access_log)
         disk = config.cache.disk
-        self._disk = None if disk is None else DiskStore(disk, clock=self._clock)
-        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=ledger, disk=self._disk)
+        self._disk = None if disk is None or disk_later else DiskStore(disk, clock=self._clock)
+        self.proxy = Proxy(
+            config,
+            origins=origins,
+            clock=self._clock,
+            ledger=ledger,
+            disk=self._disk,
+            elsewhere=elsewhere,
+        )
         self._listeners = [
             Listener(settings, crowd=self._crowd, begin=self.proxy.begin, refuse=self.proxy.refuse)
             for settings in config.listen
         ]
         self._admin: AdminListener | None = None
-        if config.admin.enabled:
+        if config.admin.enabled and place is None:
             self._admin = AdminListener(config.admin, server=self, clock=self._clock)
 
     def __repr__(self) -> str:
@@ -122,12 +149,26 @@ class Server:
                 await self._disk.open()
             if self._admin is not None:
                 await self._admin.start()
-            for listener in self._listeners:
-                await listener.start()
+            for index, listener in enumerate(self._listeners):
+                await listener.start(self._sockets[index] if self._sockets else ())
         except BaseException:
             await self.close()
             raise
         self._started = True
+
+    async def take_disk(self) -> DiskStore:
+        """Open the disk tier that was left for later; `use_disk` puts it to use. Raises: ConfigError."""
+        settings = self.config.cache.disk
+        assert settings is not None, "there is no disk tier to take"
+        assert self._disk is None, "the disk tier is taken"
+        disk = DiskStore(settings, clock=self._clock)
+        await disk.open()
+        return disk
+
+    def use_disk(self, disk: DiskStore) -> None:
+        """Use what `take_disk` gave, once it knows of all purges."""
+        self._disk = disk
+        self.proxy.cache.attach(disk)
 
     def reopen(self) -> None:
         """SIGHUP: the access log was moved away, certificates may have been renewed."""
@@ -135,6 +176,15 @@ class Server:
             self._access_log.reopen()
         for listener in self._listeners:
             listener.reload_certificate()
+
+    async def hand_over(self) -> int:
+        """A successor has the sockets: as `drain`, but connections that are idle get their next answer, too."""
+        self._draining = True
+        for listener in self._listeners:
+            listener.hand_over()
+        if await self._gone_within(self.config.shutdown_timeout_s):
+            return 0
+        return await self.drain()
 
     async def drain(self) -> int:
         """Take no more requests and let running exchanges end; how many connections had to be cut.
