@@ -26,7 +26,7 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
             policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
             policy.terms policy.upgrades policy.validation workers.place
-            writes.events writes.problem writes.states writes.write
+            writes.events writes.outcomes writes.policy writes.problem writes.states writes.write
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
