@@ -9,7 +9,7 @@ from proxy.policy.purges import Coverage
 
 
 class Elsewhere(Protocol):
-    """Tells the others. A purge holds everywhere when `settled` returns; until then it must not be acknowledged."""
+    """Tells the others. A purge holds everywhere when `settled` returns, and is not acknowledged before."""
 
     def purge(self, coverage: Coverage, *, soft: bool) -> asyncio.Future[int]:
         """Tell of a purge, in the step in which it is made; how many entries there were elsewhere."""

@@ -178,7 +178,7 @@ class Server:
             listener.reload_certificate()
 
     async def hand_over(self) -> int:
-        """A successor has the sockets: as `drain`, but connections that are idle get their next answer, too."""
+        """A successor has the sockets: as `drain`, but what is idle gets its next answer, too."""
         self._draining = True
         for listener in self._listeners:
             listener.hand_over()
