@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from proxy.config.arranging import arranged
 from proxy.config.problems import Problems
 from proxy.config.reading import MAX_FILE_BYTES, read_tree
-from proxy.config.settings import Config, ListenSettings, OriginSettings, RouteSettings
+from proxy.config.settings import Config, ListenSettings, OriginSettings, RouteSettings, WorkersSettings
 from proxy.config.validating import validated
 from proxy.errors import ConfigError
 
@@ -27,7 +27,7 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Config:
 
     Raises: ConfigError, one line a problem.
     """
-    return from_text(_text_of(path), source=str(path), environ=environ)
+    return from_text(text_of(path), source=str(path), environ=environ)
 
 
 def from_text(text: str, *, source: str, environ: Mapping[str, str]) -> Config:
@@ -70,6 +70,15 @@ def with_admin(config: Config, address: str) -> Config:
     return config.model_copy(update={"admin": admin})
 
 
+def with_workers(config: Config, count: int) -> Config:
+    """The configuration with so many workers. Raises: ConfigError."""
+    try:
+        workers = WorkersSettings(**{**config.workers.model_dump(), "count": count})
+    except ValidationError as error:
+        raise ConfigError(f"--workers is {count}: {_said(error)}") from None
+    return config.model_copy(update={"workers": workers})
+
+
 def checked_address(option: str, text: str) -> str:
     """An address given on the command line. Raises: ConfigError."""
     try:
@@ -83,7 +92,8 @@ def _said(error: ValidationError) -> str:
     return str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What is in a configuration's file. Raises: ConfigError."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE_BYTES + 1)

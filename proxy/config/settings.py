@@ -560,6 +560,23 @@ class CompressorSettings(Settings):
     """Compressed bodies kept; the least recently used goes first."""
 
 
+class WorkersSettings(Settings):
+    """The processes that serve, and how the supervisor keeps them in step."""
+
+    count: Annotated[int, Field(ge=1, le=1024)] | None = 1
+    """How many; null starts one for each core. Bounds on memory, disk and connections are divided among them."""
+    purge_timeout_s: PositiveFloat = 5.0
+    """A worker that has not confirmed a purge after this is killed, and the purge acknowledged."""
+    health_interval_s: PositiveFloat = 1.0
+    """How often each worker is asked for its statistics."""
+    health_timeout_s: PositiveFloat = 15.0
+    """A worker that has not answered for this long is killed."""
+    start_timeout_s: PositiveFloat = 60.0
+    """A worker that is not ready after this is killed; a reload or an upgrade is given up."""
+    restart_delay_max_s: PositiveFloat = 10.0
+    """Longest wait before a worker is started again that keeps failing; the first wait is 0.1 s and each is twice the last."""
+
+
 class Config(Settings):
     """The whole file."""
 
@@ -587,6 +604,8 @@ class Config(Settings):
     """From SIGTERM on `/healthz` fails for this long before the listeners close, so that a balancer stops sending first."""
     shutdown_timeout_s: NonNegativeFloat = 30.0
     """SIGTERM and SIGINT let running exchanges end within this time."""
+    workers: WorkersSettings = WorkersSettings()
+    """The processes that serve."""
     event_loop: Literal["uvloop", "asyncio"] = "uvloop"
     """The event loop; uvloop is faster and needs less memory per waiter."""
 
