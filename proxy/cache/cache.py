@@ -65,6 +65,11 @@ class ResponseCache:
         """The purges' counters."""
         return self._purging.statistics()
 
+    @property
+    def purging(self) -> Purging:
+        """The purges that are not swept yet; to be asked of an entry that is held for longer than a step."""
+        return self._purging
+
     def close(self) -> None:
         """Stop sweeping."""
         self._purging.close()

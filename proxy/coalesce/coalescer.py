@@ -120,6 +120,12 @@ class Coalescer:
         now_mono = self._clock.mono()
         return Wait(now_mono, now_mono + ask.route.coalesce.wait_timeout_s)
 
+    def stored_now(self, ask: Ask) -> Answer | None:
+        """The stored answer, if it is simply to be taken; nothing happens."""
+        ask = ask.placed(self.cache)
+        look = look_up(ask, stored=self.cache, now_mono=self._clock.mono())
+        return self._stored_answer(look.entry) if isinstance(look, Serve) and not look.behind else None
+
     def try_now(self, ask: Ask, wait: Wait) -> Answer | Joined | None:
         """A stored answer, or a seat; None, and nothing happened, if it takes more: go on with `answer`.
 

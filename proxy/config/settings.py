@@ -592,6 +592,8 @@ class Config(Settings):
     """What clients may ask of us."""
     cache: CacheSettings = CacheSettings()
     """The memory tier."""
+    gate: bool = True
+    """Answer plain hits from what was answered before to the same head. `false` answers the same, slower."""
     compressor: CompressorSettings = CompressorSettings()
     """Compression, where routes ask for it."""
     origins: Annotated[dict[str, OriginSettings], Field(min_length=1)]

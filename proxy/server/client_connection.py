@@ -36,7 +36,7 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiohttp import StreamReader
 from aiohttp.http_exceptions import HttpProcessingError
@@ -74,6 +74,14 @@ class State(StrEnum):
     LINGER = "linger"
     TUNNEL = "tunnel"
     CLOSED = "closed"
+
+
+_END_OF_HEAD = b"\r\n\r\n"
+
+Parsed = tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]
+"""Messages with their bodies, whether an upgrade ends the parsing, and what is behind it."""
+
+_IDLE = State.IDLE  # asked for with each request, and slower through its class
 
 
 class InProgress(Protocol):
@@ -117,6 +125,19 @@ class ConnectionHost(Protocol):
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         """Answer octets that are no request; the connection closes afterwards."""
 
+    def gate_for(self, client: str) -> HitGate | None:
+        """What answers plain hits to this client; None where everything takes the ordinary path."""
+
+
+class HitGate(Protocol):
+    """Answers plain hits at once; see `server/gate.py`."""
+
+    def answer_known(self, connection: ClientConnection, octets: bytes) -> bool:
+        """Whether these octets are a head that it knows, and it answered."""
+
+    def answer_parsed(self, connection: ClientConnection, message: RawRequestMessage, octets: bytes) -> bool:
+        """Whether it answered this request, whose head is `octets`, empty where they came in parts."""
+
 
 class ClientConnection(ClientTransport):
     """One accepted connection."""
@@ -127,9 +148,11 @@ class ClientConnection(ClientTransport):
         "_chunked",
         "_current_body",
         "_deadline_mono",
+        "_gate",
         "_head_bytes",
         "_held",
         "_host",
+        "_idle_timeout_s",
         "_in_progress",
         "_last_octets",
         "_no_more_requests",
@@ -173,6 +196,8 @@ class ClientConnection(ClientTransport):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_mono = 0.0
+        self._gate: HitGate | None = None
+        self._idle_timeout_s = limits.idle_timeout_s
         self.tunnel_inbox: TunnelInbox | None = None
 
     def __repr__(self) -> str:
@@ -196,6 +221,11 @@ class ClientConnection(ClientTransport):
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._set_deadline(self._host.limits.head_timeout_s)
+        self.renew_gate()
+
+    def renew_gate(self) -> None:
+        """Take the gate of what is configured now."""
+        self._gate = self._host.gate_for(self.peer)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         switched, self.state = self.state is State.TUNNEL, State.CLOSED
@@ -223,7 +253,17 @@ class ClientConnection(ClientTransport):
             self.tunnel_inbox.feed_eof()
 
     def data_received(self, data: bytes) -> None:
-        self._feed(data)
+        gate = self._gate
+        if gate is not None and self.state is _IDLE and not self._paused and not self._buffer_paused:
+            if gate.answer_known(self, data):
+                self._rest_again()
+                return
+            if data.find(_END_OF_HEAD) == len(data) - len(_END_OF_HEAD):
+                self._receive_head(gate, data)
+            else:
+                self._feed(data)
+        else:
+            self._feed(data)
         if self._came:
             self._came = False
             if self._host.goes_first():
@@ -250,7 +290,7 @@ class ClientConnection(ClientTransport):
         """What ends with the next head, and the rest; all of it where it is a body's, or nothing parsed."""
         if self._no_more_requests or not (self._body is None or self._body.is_eof()):
             return data, b""
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         return (data[:end], data[end:]) if 4 <= end < len(data) else (data, b"")
 
     def _receive(self, data: bytes) -> None:
@@ -261,16 +301,39 @@ class ClientConnection(ClientTransport):
             if self.tunnel_inbox is not None:
                 self.tunnel_inbox.feed(data)
             return
-        assert self._parser is not None
+        parsed = self._parse(data)
+        if parsed is not None:
+            self._take_in(data, parsed, between_requests=between_requests)
+
+    def _receive_head(self, gate: HitGate, data: bytes) -> None:
+        """On an idle connection came what ends with the end of its only head, if it is one."""
+        parsed = self._parse(data)
+        if parsed is None:
+            return
+        messages = parsed[0]
+        if len(messages) == 1 and not self._host.draining:
+            message, body = messages[0]
+            if body.is_eof() and gate.answer_parsed(self, message, data):
+                assert self._parser is not None, "it has just parsed"
+                self._parser.message_consumed()
+                self._rest_again()
+                return
+        self._take_in(data, parsed, between_requests=True)
+
+    def _parse(self, data: bytes) -> Parsed | None:
+        """What the parser makes of it; None if it fails, which was told then."""
+        assert self._parser is not None, "octets after the end"
         try:
-            messages, upgraded, tail = self._parser.feed_data(data)
+            return cast(Parsed, self._parser.feed_data(data))
         except HttpProcessingError as error:
             self._parse_failed(client_error(error, data))
-            return
         except Exception as error:  # not foreseen by the parser's authors, nor to be trusted further
             logger.warning("parser_broken error=%r", error)
             self._parse_failed(ClientError("the octets received cannot be read as HTTP"))
-            return
+        return None
+
+    def _take_in(self, data: bytes, parsed: Parsed, *, between_requests: bool) -> None:
+        messages, upgraded, tail = parsed
         self._look_for_trailers(data, followed=bool(messages))
         if messages:
             self._head_bytes = 0
@@ -427,6 +490,11 @@ class ClientConnection(ClientTransport):
         self._unsent_bytes = 0  # what is unsent from now on is another answer's
         limits = self._host.limits
         self._set_deadline(limits.head_timeout_s if self._head_bytes else limits.idle_timeout_s)
+
+    def _rest_again(self) -> None:
+        """It was idle, and the gate has answered: idle from now on. The deadline only moves away."""
+        self._unsent_bytes = 0
+        self._deadline_mono = self._loop.time() + self._idle_timeout_s
 
     # The parser keeps to itself what follows `max_pipelined` whole requests that it was not told to be
     # consumed. Here are counted those that are not answered, which are as many or more: so whenever the

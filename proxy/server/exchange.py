@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.coalesce.answer import Outcome
+from proxy.coalesce.answer import Answer, Outcome
 from proxy.coalesce.outcomes import Role
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead, ResponseHead
@@ -39,6 +39,14 @@ class Exchange:
     reason: str = ""
     route: str = ""
     waits_for_continue: bool = False
+
+    def answered_with(self, answer: Answer) -> None:
+        """This is what its client is given."""
+        self.outcome = answer.outcome
+        self.role = answer.role
+        self.wait_s = answer.wait_s
+        self.origin_s = answer.origin_s
+        self.shareable = answer.age_s is not None
 
     def client_gone(self) -> None:
         """The client left; an answer that was on its way keeps its outcome."""

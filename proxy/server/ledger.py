@@ -5,9 +5,11 @@ Counters add up: `requests` is the sum over the outcomes, and tests/server/test_
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -51,12 +53,25 @@ class Ledger:
         self._sent_bytes = self._aborted = self._shareable = 0
         self._wait_buckets = [0] * (len(WAIT_BOUNDS_S) + 1)
         self._wait_sum_s = 0.0
+        self._told_at, self._told_before = -math.inf, ""
+        self._book_late: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"<Ledger {self._outcomes.total()} requests>"
 
+    @property
+    def is_logging(self) -> bool:
+        """Whether there is an access log."""
+        return self._log is not None
+
+    def book_before_reading(self, book: Callable[[], None]) -> None:
+        """Call this before the counters are read: it books what was counted elsewhere."""
+        self._book_late.append(book)
+
     def statistics(self) -> LedgerStatistics:
         """Counters since the start."""
+        for book in self._book_late:
+            book()
         return LedgerStatistics(
             requests=self._outcomes.total(),
             outcomes={outcome: self._outcomes[outcome] for outcome in Outcome},
@@ -81,6 +96,20 @@ class Ledger:
         if self._log is not None:
             self._log.write(access_line(exchange, now_mono=now_mono))
 
+    def record_again(self, exchange: Exchange, times: int) -> None:
+        """So many exchanges more were over that had the same answer as this one, without waiting."""
+        self._outcomes[exchange.outcome] += times
+        self._statuses[exchange.writer.status] += times
+        self._sent_bytes += exchange.writer.sent_bytes * times
+        self._shareable += exchange.shareable * times
+
+    def tell_again(self, told: str, *, client: str, at: float) -> None:
+        """Log one of them; `told` is its line behind the client."""
+        assert self._log is not None, "only where there is a log"
+        if at - self._told_at >= 0.0005 or at < self._told_at:  # many in one millisecond begin alike
+            self._told_at, self._told_before = at, _before_client(at)
+        self._log.write(f"{self._told_before}{quoted(client)}{told}")
+
 
 def access_line(exchange: Exchange, *, now_mono: float) -> str:
     """The exchange as a line of JSON in ASCII.
@@ -89,6 +118,17 @@ def access_line(exchange: Exchange, *, now_mono: float) -> str:
     formatted date takes 11. Everything that comes from outside is quoted by the JSON library, so that no
     target can end the line or colour a terminal; octets that are not UTF-8 are written `\\xNN`.
     """
+    client = f"{_before_client(exchange.started_at)}{quoted(exchange.client)}"
+    return client + told_behind_client(exchange, duration_s=now_mono - exchange.started_mono)
+
+
+def _before_client(at: float) -> str:
+    whole_s = int(at)
+    return f'{{"time":"{_second(whole_s)}.{int((at - whole_s) * 1000):03d}Z","client":'
+
+
+def told_behind_client(exchange: Exchange, *, duration_s: float) -> str:
+    """The exchange's line behind the client, with its end."""
     prepared = exchange.prepared
     if prepared is None:
         asked = _asked(exchange.request)
@@ -96,14 +136,12 @@ def access_line(exchange: Exchange, *, now_mono: float) -> str:
         asked = prepared.asked
         if not asked:
             asked = prepared.asked = _asked(prepared.request)
-    whole_s = int(exchange.started_at)
     writer = exchange.writer
     return (
-        f'{{"time":"{_second(whole_s)}.{int((exchange.started_at - whole_s) * 1000):03d}Z",'
-        f'"client":{quoted(exchange.client)},{asked},'
+        f",{asked},"
         f'"status":{writer.status or ClientGone.status},"bytes":{writer.sent_bytes},'
         f'"outcome":"{exchange.outcome}",'
-        f'"duration_s":{_seconds(now_mono - exchange.started_mono)},'
+        f'"duration_s":{_seconds(duration_s)},'
         f'"wait_s":{_seconds(exchange.wait_s)},"origin_s":{_seconds(exchange.origin_s)},'
         f'"role":{_text_or_null(exchange.role)},"route":{_text_or_null(exchange.route)}'
         f"{_troubles(exchange)}}}\n"

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
@@ -18,7 +19,7 @@ from proxy.config.settings import LimitsSettings, ListenSettings
 from proxy.errors import ClientError
 from proxy.server.binding import Binding, bind
 from proxy.server.certificate import Certificate
-from proxy.server.client_connection import LINGER_S, ClientConnection, InProgress, State
+from proxy.server.client_connection import LINGER_S, ClientConnection, HitGate, InProgress, State
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,12 @@ _ADVICE = "Choose another address under `listen`, or with --listen"
 
 Begin = Callable[["Listener", ClientConnection, RawRequestMessage, StreamReader], bool | InProgress]
 Refuse = Callable[["Listener", ClientConnection, ClientError], None]
+
+
+class MakeGate(Protocol):
+    """Makes the gate for trusted clients of a scheme, or for the others; None where there is to be none."""
+
+    def __call__(self, *, scheme: str, trusted: bool) -> HitGate | None: ...
 
 
 @dataclass(slots=True)
@@ -81,7 +88,15 @@ class Crowd:
 class Listener:
     """Accepts connections; `proxy.server.client_connection.ConnectionHost` to each of them."""
 
-    def __init__(self, settings: ListenSettings, *, crowd: Crowd, begin: Begin, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        settings: ListenSettings,
+        *,
+        crowd: Crowd,
+        begin: Begin,
+        refuse: Refuse,
+        gate: MakeGate = lambda **_kind: None,
+    ) -> None:
         self.settings = settings
         self.limits = crowd.limits
         self.draining = False
@@ -112,6 +127,7 @@ class Listener:
             return any(address in network for network in networks)
 
         self.trusts = trusts
+        self._gates = {trusted: gate(scheme=self.scheme, trusted=trusted) for trusted in (False, True)}
 
     def __repr__(self) -> str:
         return f"<Listener {self.settings.address} {len(self._connections)} connections>"
@@ -247,6 +263,9 @@ class Listener:
 
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         self._refuse(self, connection, error)
+
+    def gate_for(self, client: str) -> HitGate | None:
+        return self._gates[self.trusts(client)]
 
     def states(self) -> Counter[State]:
         """How many connections are in which state."""

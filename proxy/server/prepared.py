@@ -5,9 +5,7 @@ request. All that is decided of a head is a pure function of its octets, of the 
 the peer is trusted, and it is most of the work of a hit. So it is remembered, under the raw fields as the
 parser cut them.
 
-The table is bounded in octets, in two generations: what is asked for moves to the young one, and when
-that is full the old one is dropped. A head enters on second sight, so that heads which come once (a
-cookie that changes each time) push nothing out. A head that is refused is not remembered.
+A head enters the table on second sight (`server/head_table.py`); one that is refused is not remembered.
 """
 
 from __future__ import annotations
@@ -27,12 +25,10 @@ from proxy.policy.keys import CacheKey, cache_key
 from proxy.policy.request_checks import check_request
 from proxy.policy.sharing import JoinRefusal, may_join
 from proxy.routing import Route, Router
+from proxy.server.head_table import HeadTable
 
 TABLE_BYTES = 8 * 1024 * 1024
 """Of heads in each generation; some ten thousand distinct ones."""
-
-SEEN_ONCE = 65_536
-"""Heads of which only the hash is kept, until they come again."""
 
 _OVERHEAD_BYTES = 1500
 """Of a prepared head beyond its octets: objects and the index of its fields."""
@@ -72,46 +68,25 @@ class PreparedHeads:
         self._router = router
         self._limits = limits
         self._via_name = via_name
-        self._young: dict[Any, Prepared] = {}
-        self._old: dict[Any, Prepared] = {}
-        self._young_bytes = 0
-        self._seen_once: set[int] = set()
+        self._table: HeadTable[Any, Prepared] = HeadTable(max_bytes=TABLE_BYTES, size_bytes=_size_bytes)
 
     def __repr__(self) -> str:
-        return f"<PreparedHeads {len(self._young)} young, {len(self._old)} old>"
+        return f"<PreparedHeads {self._table!r}>"
 
     def prepare(self, message: RawRequestMessage, *, scheme: str, trusted: bool) -> Prepared | Unanswerable:
         """What follows from the head. Raises: ClientError and its kin, of `check_request`."""
         place = (message.path, message.raw_headers, message.method, message.version, scheme, trusted)
-        found = self._young.get(place)
+        found = self._table.young.get(place) or self._table.find(place)
         if found is not None:
-            return found
-        found = self._old.pop(place, None)
-        if found is not None:
-            self._remember(place, found)
             return found
         prepared = self._prepared(message, scheme, trusted)
-        if isinstance(prepared, Unanswerable):
-            return prepared
-        mark = hash(place)
-        if mark in self._seen_once:
-            self._remember(place, prepared)
-        else:
-            if len(self._seen_once) >= SEEN_ONCE:
-                self._seen_once.clear()
-            self._seen_once.add(mark)
+        if isinstance(prepared, Prepared) and self._table.came_before(place):
+            self._table.keep(place, prepared)
         return prepared
 
     def route_of(self, request: RequestHead) -> Route | None:
         """The route of a request that we make up."""
         return self._router.match(request.authority, request.path)
-
-    def _remember(self, place: Any, prepared: Prepared) -> None:
-        request = prepared.request
-        self._young_bytes += 2 * (len(request.target) + request.fields.size_bytes()) + _OVERHEAD_BYTES
-        self._young[place] = prepared
-        if self._young_bytes > TABLE_BYTES:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
 
     def _prepared(self, message: RawRequestMessage, scheme: str, trusted: bool) -> Prepared | Unanswerable:
         request = check_request(
@@ -146,3 +121,8 @@ class PreparedHeads:
             key=cache_key(found.name, seen, route=route) if shareable else None,
             bodyless=b"content-length" not in request.fields and b"transfer-encoding" not in request.fields,
         )
+
+
+def _size_bytes(_place: Any, prepared: Prepared) -> int:
+    request = prepared.request
+    return 2 * (len(request.target) + request.fields.size_bytes()) + _OVERHEAD_BYTES

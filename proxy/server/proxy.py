@@ -32,6 +32,8 @@ from proxy.server.client_connection import ClientConnection
 from proxy.server.delivery import Delivery
 from proxy.server.echo import Echo
 from proxy.server.exchange import Exchange
+from proxy.server.gate import Gate
+from proxy.server.gate_keeper import GateKeeper, GateStatistics
 from proxy.server.invalidating import Invalidating
 from proxy.server.ledger import Ledger, LedgerStatistics
 from proxy.server.passing import Passing
@@ -52,6 +54,7 @@ class ProxyStatistics:
     compressor: CompressorStatistics
     purges: PurgeStatistics
     refreshed: int
+    gate: GateStatistics | None
     disk: DiskStatistics | None
 
 
@@ -88,7 +91,18 @@ class Proxy:
             ledger=ledger,
             echo=Echo(),
         )
-
+        self._gate_keeper: GateKeeper | None = None
+        if config.gate:
+            self._gate_keeper = GateKeeper(
+                config,
+                origins=origins,
+                clock=clock,
+                cache=cache,
+                coalescer=self._services.coalescer,
+                delivery=self._services.delivery,
+                heads=heads,
+                ledger=ledger,
+            )
         self.explainer = Explainer(
             heads=heads,
             coalescer=self._services.coalescer,
@@ -115,14 +129,23 @@ class Proxy:
             compressor=self._compressor.statistics(),
             purges=self._services.cache.purge_statistics(),
             refreshed=self._services.coalescer.refreshed,
+            gate=None if self._gate_keeper is None else self._gate_keeper.statistics(),
             disk=self._services.cache.disk_statistics(),
         )
 
     def close(self) -> None:
         """Stop what still runs."""
+        if self._gate_keeper is not None:
+            self._gate_keeper.close()
         self._services.coalescer.close()
         self._services.cache.close()
         self._compressor.close()
+
+    def gate(self, *, scheme: str, trusted: bool) -> Gate | None:
+        """A gate for the clients of one listener, trusted proxies or not; None where it is switched off."""
+        if self._gate_keeper is None:
+            return None
+        return Gate(self._gate_keeper, scheme=scheme, trusted=trusted)
 
     def begin(
         self, hall: Hall, connection: ClientConnection, message: RawRequestMessage, body: StreamReader

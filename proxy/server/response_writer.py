@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields, status_line
-from proxy.server.client_connection import ClientConnection
 
 JOIN_BELOW_BYTES = 32 * 1024
 """A head and a body up to this size are copied into one piece: cheaper than a gathering write."""
 
 BODYLESS_STATUSES = frozenset({204, 304})
+
+
+class Outlet(Protocol):
+    """Where a response is written to: a client connection, or what stands in its place."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is open."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether no further request will be taken from there."""
+
+    def write(self, octets: bytes) -> None:
+        """Send without waiting. Raises: ClientGone."""
+
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
+        """Send several pieces as one. Raises: ClientGone."""
+
+    async def drain(self) -> None:
+        """Wait until the client took enough. Raises: ClientGone."""
+
+    def reset(self) -> None:
+        """Cut it."""
 
 
 class ResponseWriter:
@@ -29,7 +53,7 @@ class ResponseWriter:
         "status",
     )
 
-    def __init__(self, connection: ClientConnection, *, keep_alive: bool) -> None:
+    def __init__(self, connection: Outlet, *, keep_alive: bool) -> None:
         self._connection = connection
         self._head_only = False
         self._minor_version = 1

@@ -92,7 +92,13 @@ class Server:
             elsewhere=elsewhere,
         )
         self._listeners = [
-            Listener(settings, crowd=self._crowd, begin=self.proxy.begin, refuse=self.proxy.refuse)
+            Listener(
+                settings,
+                crowd=self._crowd,
+                begin=self.proxy.begin,
+                refuse=self.proxy.refuse,
+                gate=self.proxy.gate,
+            )
             for settings in config.listen
         ]
         self._admin: AdminListener | None = None

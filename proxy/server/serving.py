@@ -281,7 +281,7 @@ class Serving:
         return self._services.coalescer.settled_answer(self._ask, joined, self._wait)
 
     def _deliver_at_once(self, prepared: Prepared, answer: Answer) -> bool:
-        self._note(answer)
+        self.exchange.answered_with(answer)
         services = self._services
         key = prepared.key
         assert key is not None, "what is shared has a key"
@@ -379,7 +379,7 @@ class Serving:
             await self._pass(prepared, answer.forward, answer.outcome)
             return
         try:
-            self._note(answer)
+            self.exchange.answered_with(answer)
             await self._services.delivery.deliver(
                 self.exchange,
                 prepared.request,
@@ -390,14 +390,6 @@ class Serving:
             )
         finally:
             answer.close()
-
-    def _note(self, answer: Answer) -> None:
-        exchange = self.exchange
-        exchange.outcome = answer.outcome
-        exchange.role = answer.role
-        exchange.wait_s = answer.wait_s
-        exchange.origin_s = answer.origin_s
-        exchange.shareable = answer.age_s is not None
 
     # passing through
 

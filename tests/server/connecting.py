@@ -132,6 +132,9 @@ class Host:
         self.most_outstanding = max(self.most_outstanding, connection._outstanding)
         return _Exchange(self, asked)
 
+    def gate_for(self, client: str) -> None:
+        return None
+
     def refuse(self, connection: ClientConnection, error: ClientError) -> None:
         self.refused.append(error)
         connection.write(b"HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % error.status)
