@@ -14,6 +14,7 @@ from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
 from proxy.cache.glance import Glance
+from proxy.cache.holds import Holds
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStatistics, MemoryStore
 from proxy.cache.purging import Covers, PurgeReceipt, PurgeStatistics, Purging
@@ -44,6 +45,7 @@ class ResponseCache:
         self.keys = KeyMemory(clock=clock, max_keys=settings.max_keys_remembered)
         self.admission = Admission(max_keys=settings.max_keys_remembered)
         self.fences = Fences()
+        self.holds = Holds()
         self.fill_budget = FillBudget(limit_bytes=settings.max_fill_bytes)
         self.max_entry_bytes = settings.max_entry_bytes
         self._memory = MemoryStore(
@@ -159,8 +161,10 @@ class ResponseCache:
         return Glance(self._memory, self._purging, self.keys, disk=self._disk)
 
     def store(self, entry: Entry, *, began: int, max_variants: int) -> bool:
-        """Store what a fill that began in epoch `began` brought; False if fenced, superseded or too large."""
+        """Store what a fill that began in epoch `began` brought; False if fenced, held or too large."""
         if self.fences.crossed(began, entry.key, entry.tags):
+            return False
+        if self.holds.covers(entry.key, entry.tags, now_mono=self.clock.mono()):
             return False
         entry.epoch = self.fences.epoch
         kept = entry.body.whole and self._memory.put(entry, max_variants=max_variants)

@@ -126,9 +126,10 @@ class OriginClient:
             connection, request, self._settings, asyncio.get_running_loop(), on_end=self._ended, slot=slot
         )
         try:
+            head = write_request_head(request, authority=connection.target.address.authority)
             if request.before_sending is not None:
                 request.before_sending()
-            exchange.start(write_request_head(request, authority=connection.target.address.authority))
+            exchange.start(head)
         except BaseException:
             exchange.close()
             raise

@@ -40,10 +40,9 @@ class Write:
     `forward_target` and `fields` are what the origin is to get, Host included, framing, connection fields
     and Idempotency-Key excepted. `client_key` is the Idempotency-Key as the client wrote it; the origin
     gets that one, else the id. `changed_targets` and `changed_tags` are what it makes untrue beside its own
-    target, by the route's templates, filled in when it was accepted. `principal` is who may see and cancel it; empty where
-    routes name none.
-    `accepted_at` and `not_after` are wall clock: it is never started after `not_after`. `ingress` is the
-    proxy that holds the client.
+    target, by the route's templates, filled in when it was accepted. `principal` is who may see and cancel
+    it; empty where routes name none. `accepted_at` and `not_after` are wall clock: it is never started
+    after `not_after`. `ingress` is the proxy that holds the client.
     """
 
     id: str
