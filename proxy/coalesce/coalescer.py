@@ -49,6 +49,7 @@ from proxy.coalesce.pacing import Pacer
 from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.refreshing import Refreshing
 from proxy.coalesce.seat import Seat
+from proxy.coalesce.told import tell
 from proxy.coalesce.validating import NOTHING, Validating, validating_others, validating_own
 from proxy.config.settings import OnWaitTimeout, RouteSettings
 from proxy.errors import ProxyError, WaitTimedOut
@@ -381,7 +382,7 @@ class Coalescer:
         age_s = stream.initial_age_s + now_mono - stream.received_mono
         waiter = seat.role is Role.WAITER
         released = wait.regroups > MAX_REGROUPS
-        return Answer(
+        answer = Answer(
             head=stream.head,
             body=seat.flight.body,
             outcome=_OUTCOMES[seat.role] if not released else Outcome.RELEASED,
@@ -398,6 +399,7 @@ class Coalescer:
             role=seat.role,
             seat=seat,
         )
+        return answer if stream.word is None else tell(answer, stream.word)
 
 
 _OUTCOMES = {Role.LEADER: Outcome.MISS, Role.WAITER: Outcome.COLLAPSED, Role.ALONE: Outcome.PASSED}

@@ -20,6 +20,7 @@ from enum import StrEnum
 from proxy.cache.entry import HeadMemo
 from proxy.errors import ProxyError
 from proxy.http.messages import ResponseHead
+from proxy.peers.word import OwnersWord
 from proxy.policy.sharing import Reason
 from proxy.policy.terms import Terms
 
@@ -52,7 +53,8 @@ class Stream:
 
     `head` is end-to-end fields as the origin sent them. `stored` says whether it will be stored, as far as
     the head can tell. `terms` is None where the answer is for the leader alone. `origin_s` is the time from
-    asking to the head. `failed` marks a 5xx that a stale copy may stand in for.
+    asking to the head. `failed` marks a 5xx that a stale copy may stand in for. `word` is that of the key's
+    owner, if it was asked.
     """
 
     head: ResponseHead
@@ -65,6 +67,7 @@ class Stream:
     origin_s: float
     memo: HeadMemo
     failed: bool = False
+    word: OwnersWord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from proxy.origin.response_head import (
 from proxy.origin.slots import Slot
 from proxy.origin.tunnel import OriginTunnel
 from proxy.origin.upload import Upload
+from proxy.peers.word import OwnersWord
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,10 @@ class Exchange:
     @property
     def tunnel(self) -> OriginTunnel | None:
         return self._tunnel
+
+    @property
+    def word(self) -> OwnersWord | None:
+        return None
 
     async def read(self) -> bytes:
         return await self._inbox.read(

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
+from proxy.peers.question import Question
+from proxy.peers.word import OwnersWord
 
 
 class Framing(StrEnum):
@@ -53,6 +55,7 @@ class ForwardRequest:
     `expect_continue` asks the origin with `Expect: 100-continue` before the body is read.
     `may_repeat` says that the request may be sent again when a kept connection died before any
     byte of the answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+    `question` is what another worker may be asked in the origin's place, which owns the key.
     `before_sending` is called in the step that writes the first octet, each time that one is written; what
     it raises ends the request unsent.
     """
@@ -64,6 +67,7 @@ class ForwardRequest:
     upgrade: bytes | None = None
     expect_continue: bool = False
     may_repeat: bool = False
+    question: Question | None = None
     before_sending: Callable[[], None] | None = None
 
 
@@ -104,6 +108,10 @@ class OriginResponse(Protocol):
     @property
     def tunnel(self) -> Tunnel | None:
         """Set after a 101 to a request with `upgrade`."""
+
+    @property
+    def word(self) -> OwnersWord | None:
+        """What the owner of the key said of its answer; None where the origin was asked."""
 
     async def read(self) -> bytes:
         """The next piece of the body, `b""` at its proper end.

@@ -127,6 +127,28 @@ def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: Client
     return replace(request, fields=Fields(kept))
 
 
+def fields_for_owner(
+    request: RequestHead, *, route: RouteSettings, leader_of_flight: bool, revalidate: tuple[Pair, ...] = ()
+) -> Fields:
+    """The client's own fields, for a worker of this machine that will make a forward request of them itself.
+
+    A flight's carry nothing of its leader that others did not ask for, as those to the origin do not.
+    """
+    dropped = _LEADERS_OWN if leader_of_flight or revalidate else frozenset()
+    cuts_directives = leader_of_flight and choices_of(route.cache).drops_leaders_directives
+    kept = []
+    for name, value in end_to_end(request.fields):
+        canonical = name.lower().replace(b"_", b"-")
+        if canonical in dropped or canonical == b"expect":
+            continue
+        if canonical == b"cache-control" and cuts_directives:
+            value = without_directives(value, _LEADERS_OWN_DIRECTIVES)
+            if not value:
+                continue
+        kept.append((name, value))
+    return Fields((*kept, *revalidate))
+
+
 def names_another_target(request: RequestHead) -> bool:
     """Whether some origins answer for another target or method than this request's, by a field of it."""
     return any(name.replace(b"_", b"-") in _OTHER_TARGETS for name in request.fields.names())

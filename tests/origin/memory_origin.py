@@ -125,6 +125,8 @@ def _is_event_stream(head: ResponseHead) -> bool:
 class MemoryResponse:
     """`proxy.origin.port.OriginResponse` over an `Answer`."""
 
+    word = None
+
     def __init__(
         self, origin: MemoryOrigin, answer: Answer, method: str, slot: Slot, between_bytes_timeout_s: float
     ) -> None:

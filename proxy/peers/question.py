@@ -1,0 +1,118 @@
+"""What a worker asks the owner of a key, and how that is written: a request on a Unix socket.
+
+The request is the client's own, less what is the leader's alone: the owner does to it what it does to the
+requests of its own clients (claims about addresses, rules for fields, Via), and would do it twice to a
+request that is ready for the origin. What the owner cannot see of the client goes in one field more, the
+last: the owner takes the *last* of that name, whatever fields a client has sent, so that no client can put
+words into a worker's mouth, and none of a client's fields is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.config.settings import RouteSettings
+from proxy.http.fields import Fields, Pair
+from proxy.http.messages import RequestHead
+from proxy.policy.forwarding import ClientAddress, fields_for_owner
+from proxy.policy.keys import CacheKey
+
+FIELD = b"Lockgate-Question"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request of which the owner of `key` is asked.
+
+    `request` is as the client sent it, with the fields that are to be sent. `alone` says that the answer is
+    for this client only, unless it is stored; `stored_only` that nothing but a stored answer is wanted.
+    """
+
+    key: CacheKey
+    request: RequestHead
+    client: ClientAddress
+    alone: bool = False
+    stored_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A question as the owner reads it, or a mere look whether it lives (`request` is None).
+
+    `slot` is the asker's, `arrangement` what both must have in common, see `Peers`.
+    """
+
+    slot: int
+    arrangement: str
+    request: RequestHead | None = None
+    client: ClientAddress = ClientAddress(None, "http")
+    stored_only: bool = False
+
+
+def question_of(
+    request: RequestHead,
+    *,
+    key: CacheKey,
+    route: RouteSettings,
+    client: ClientAddress,
+    conditions: tuple[Pair, ...],
+    alone: bool,
+    stored_only: bool = False,
+) -> Question:
+    """The question for a client's request; always for a GET, which is what flights are for."""
+    fields = fields_for_owner(request, route=route, leader_of_flight=not alone, revalidate=conditions)
+    asked = RequestHead(
+        "GET", request.target, fields, request.scheme, request.authority, request.minor_version
+    )
+    return Question(key, asked, client, alone, stored_only)
+
+
+def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
+    """The field that goes last."""
+    request, client = question.request, question.client
+    host = request.fields.get(b"host")
+    told = {
+        "slot": slot,
+        "arrangement": arrangement,
+        "ip": client.ip,
+        "scheme": client.scheme,
+        "trusted": client.trusted,
+        "authority": request.authority.decode("latin-1"),
+        "host": None if host is None else host.decode("latin-1"),
+        "version": request.minor_version,
+        "stored_only": question.stored_only,
+    }
+    return FIELD, json.dumps(told, separators=(",", ":")).encode("ascii")
+
+
+def look_field(*, slot: int, arrangement: str) -> Pair:
+    """The field of a request that only wants to see whether anybody is there."""
+    return FIELD, json.dumps({"slot": slot, "arrangement": arrangement}).encode("ascii")
+
+
+def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
+    """The question in a request's head, as the parser cut it. Raises: ValueError if there is none."""
+    if not pairs or pairs[-1][0] != FIELD:
+        raise ValueError(f"the last field of a worker's request is {FIELD.decode()}")
+    told = json.loads(pairs[-1][1])
+    try:
+        slot, arrangement = int(told["slot"]), str(told["arrangement"])
+        if "authority" not in told:
+            return Heard(slot, arrangement)
+        host: tuple[Pair, ...] = ()
+        if told["host"] is not None:
+            host = ((b"Host", told["host"].encode("latin-1")),)
+        request = RequestHead(
+            method,
+            target.encode("utf-8", "surrogateescape"),
+            Fields((*host, *pairs[1:-1])),  # the first is Host, as the connection needs it
+            scheme=str(told["scheme"]),
+            authority=told["authority"].encode("latin-1"),
+            minor_version=int(told["version"]),
+        )
+        client = ClientAddress(told["ip"], request.scheme, bool(told["trusted"]))
+        return Heard(slot, arrangement, request, client, bool(told["stored_only"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a worker's question lacks {error}") from error
