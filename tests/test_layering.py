@@ -61,7 +61,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "shells": """
             __main__ admin.access admin.allowance admin.app admin.client admin.control admin.exposition
             admin.tables cli compression.compressor explaining metrics server.access_log server.binding
-            server.certificate server.client_connection server.client_transport server.delivery
+            server.certificate server.change server.client_connection server.client_transport server.delivery
             server.echo server.exchange server.folding server.gate server.gate_keeper server.head_table
             server.invalidating server.ledger server.listener server.own_answers server.standing
             server.parser server.tunnel_inbox server.passage server.passing server.prepared server.proxy

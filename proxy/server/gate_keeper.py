@@ -91,6 +91,14 @@ class GateKeeper:
             self._timer = None
         self.book()
 
+    def retire(self, successor: GateKeeper | None) -> None:
+        """Another configuration is in use: hand the counters on."""
+        self.close()
+        self.ledger.book_no_more(self.book)
+        if successor is not None:
+            successor.known += self.known
+            successor.parsed += self.parsed
+
     def standing_for(self, prepared: Prepared, *, told_apart_by: frozenset[bytes]) -> Standing:
         """The answer to such a request; it rests."""
         assert prepared.key is not None, "what may be a hit has a key"

@@ -68,6 +68,10 @@ class Ledger:
         """Call this before the counters are read: it books what was counted elsewhere."""
         self._book_late.append(book)
 
+    def book_no_more(self, book: Callable[[], None]) -> None:
+        """What it counted is booked, and there will be no more."""
+        self._book_late.remove(book)
+
     def statistics(self) -> LedgerStatistics:
         """Counters since the start."""
         for book in self._book_late:

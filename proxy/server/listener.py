@@ -210,6 +210,14 @@ class Listener:
             connection.reset()
         return len(left)
 
+    def switch(self, *, limits: LimitsSettings, begin: Begin, refuse: Refuse, gate: MakeGate) -> None:
+        """Another configuration is in use, also by the connections that are open."""
+        self.limits = limits
+        self._begin, self._refuse = begin, refuse
+        self._gates = {trusted: gate(scheme=self.scheme, trusted=trusted) for trusted in (False, True)}
+        for connection in self._connections:
+            connection.renew_gate()
+
     def reload_certificate(self) -> bool:
         """Read the certificate again; the old one stays in use when the new one does not load."""
         return self._certificate is not None and self._certificate.reload()

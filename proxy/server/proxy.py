@@ -70,20 +70,28 @@ class Proxy:
         ledger: Ledger,
         disk: DiskStore | None = None,
         elsewhere: Elsewhere | None = None,
+        before: Proxy | None = None,
     ) -> None:
-        cache = ResponseCache(config.cache, clock=clock, disk=disk, elsewhere=elsewhere)
+        """`before` is that of the last configuration: its cache, flights and threads are taken over."""
+        if before is None:
+            cache = ResponseCache(config.cache, clock=clock, disk=disk, elsewhere=elsewhere)
+            coalescer = Coalescer(cache=cache, max_refreshes=config.cache.max_refreshes)
+            check_codings(config)
+            self._compressor = Compressor(config.compressor)
+        else:
+            cache = before.cache
+            coalescer = before.coalescer
+            self._compressor = before._compressor
         router = Router(config.routes)
         heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
         self.purger = Purger(cache=cache, router=router)
-        check_codings(config)
-        self._compressor = Compressor(config.compressor)
         self._services = Services(
             config=config,
             clock=clock,
             origins=origins,
             heads=heads,
             cache=cache,
-            coalescer=Coalescer(cache=cache, max_refreshes=config.cache.max_refreshes),
+            coalescer=coalescer,
             delivery=Delivery(config.cache, compressor=self._compressor),
             passing=Passing(config.cache),
             invalidating=Invalidating(cache=cache, heads=heads),
@@ -120,6 +128,11 @@ class Proxy:
         """What is stored; the place to purge."""
         return self._services.cache
 
+    @property
+    def coalescer(self) -> Coalescer:
+        """The flights."""
+        return self._services.coalescer
+
     def statistics(self) -> ProxyStatistics:
         """Counters since the start."""
         return ProxyStatistics(
@@ -132,6 +145,11 @@ class Proxy:
             gate=None if self._gate_keeper is None else self._gate_keeper.statistics(),
             disk=self._services.cache.disk_statistics(),
         )
+
+    def retire(self, successor: Proxy) -> None:
+        """Another configuration is in use; exchanges that have begun end under this one."""
+        if self._gate_keeper is not None:
+            self._gate_keeper.retire(successor._gate_keeper)
 
     def close(self) -> None:
         """Stop what still runs."""

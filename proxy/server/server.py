@@ -12,19 +12,26 @@ from proxy.admin.app import AdminListener
 from proxy.cache.disk.store import DiskStore
 from proxy.cache.elsewhere import Elsewhere
 from proxy.clock import Clock, SystemClock
+from proxy.compression.encoders import check_codings
 from proxy.config.settings import Config
+from proxy.errors import ConfigError
 from proxy.origin.client import OriginClient
 from proxy.origin.port import Origin
 from proxy.origin.statistics import OriginStatistics
 from proxy.server.access_log import AccessLog, AccessLogStatistics
 from proxy.server.binding import Binding
+from proxy.server.change import Change, unchangeable
 from proxy.server.client_connection import State
 from proxy.server.ledger import Ledger
 from proxy.server.listener import Crowd, Listener
 from proxy.server.proxy import Proxy, ProxyStatistics
+from proxy.tasks import spawn
 from proxy.workers.place import WorkerPlace
 
 logger = logging.getLogger(__name__)
+
+RETIRED_LOOK_S = 0.5
+"""How often an origin that is no longer named is looked at: whether its last request is over."""
 
 CUT_TIMEOUT_S = 5.0
 """How long the tasks of connections that were cut get to end; far above what cancelling one takes."""
@@ -79,8 +86,9 @@ class Server:
         self._origins = {
             name: OriginClient(name, settings, clock=self._clock) for name, settings in config.origins.items()
         }
+        self._retired: set[OriginClient] = set()
         origins: dict[str, Origin] = dict(self._origins)
-        ledger = Ledger(self._access_log)
+        ledger = self._ledger = Ledger(self._access_log)
         disk = config.cache.disk
         self._disk = None if disk is None or disk_later else DiskStore(disk, clock=self._clock)
         self.proxy = Proxy(
@@ -162,6 +170,53 @@ class Server:
             raise
         self._started = True
 
+    def prepare(self, config: Config) -> Change:
+        """Make another configuration ready. Raises: ConfigError; nothing is changed then."""
+        fixed = unchangeable(self.config, config)
+        if fixed:
+            raise ConfigError(
+                f"{', '.join(fixed)}: cannot change while it runs. Restart, or upgrade with SIGUSR2, "
+                "or leave as it was"
+            )
+        check_codings(config)
+        kept = {
+            name: self._origins[name]
+            for name, settings in config.origins.items()
+            if self.config.origins.get(name) == settings
+        }
+        fresh = {
+            name: OriginClient(name, settings, clock=self._clock)
+            for name, settings in config.origins.items()
+            if name not in kept
+        }
+        return Change(config, origins={**kept, **fresh}, fresh=tuple(fresh.values()))
+
+    def commit(self, change: Change) -> None:
+        """Use what was prepared, from this step on."""
+        config, before = change.config, self.proxy
+        retired = [origin for name, origin in self._origins.items() if change.origins.get(name) is not origin]
+        self.config, self._origins = config, dict(change.origins)
+        origins: dict[str, Origin] = dict(change.origins)
+        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=self._ledger, before=before)
+        self._crowd.limits = config.limits
+        for listener in self._listeners:
+            listener.switch(
+                limits=config.limits,
+                begin=self.proxy.begin,
+                refuse=self.proxy.refuse,
+                gate=self.proxy.gate,
+            )
+        before.retire(self.proxy)
+        for origin in retired:
+            self._retired.add(origin)
+            _task = spawn(self._close_when_idle(origin), name="retired origin")
+
+    async def _close_when_idle(self, origin: OriginClient) -> None:
+        while _is_asked(origin):  # noqa: ASYNC110 - a tunnel may last for days; nobody waits for this
+            await asyncio.sleep(RETIRED_LOOK_S)
+        self._retired.discard(origin)
+        await origin.close()
+
     async def take_disk(self) -> DiskStore:
         """Open the disk tier that was left for later; `use_disk` puts it to use. Raises: ConfigError."""
         settings = self.config.cache.disk
@@ -218,7 +273,7 @@ class Server:
         await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
         if self._disk is not None:  # after its readers
             await self._disk.close()
-        for origin in self._origins.values():
+        for origin in (*self._origins.values(), *self._retired):
             await origin.close()
         if self._admin is not None:
             await self._admin.stop()
@@ -234,3 +289,8 @@ class Server:
         except TimeoutError:
             return False
         return True
+
+
+def _is_asked(origin: OriginClient) -> bool:
+    found = origin.statistics()
+    return found.outstanding + found.queued > 0
