@@ -47,13 +47,13 @@ LAYERS: dict[str, dict[str, str]] = {
         "cache and flights": """
             cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences cache.fill_budget
             cache.glance cache.key_memory cache.memory cache.place_index cache.purging cache.disk.bans
-            cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
+            cache.disk.block_file cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
             cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
             cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
             cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
             coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
-            coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
+            coalesce.keeping coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
             coalesce.refreshing coalesce.seat coalesce.validating
         """,
     },

@@ -6,11 +6,12 @@ Every change of what may be served goes through here, so that no purge forgets o
 from __future__ import annotations
 
 from proxy.cache.admission import Admission
+from proxy.cache.disk.fill import DiskFill
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
 from proxy.cache.disk_tier import DiskTier
 from proxy.cache.elsewhere import Elsewhere
-from proxy.cache.entry import Entry
+from proxy.cache.entry import Entry, HeadMemo
 from proxy.cache.fences import Fences
 from proxy.cache.fill_budget import FillBudget
 from proxy.cache.glance import Glance
@@ -103,6 +104,10 @@ class ResponseCache:
             return entry
         return self._purging.checked(entry)
 
+    def memo_of(self, entry: Entry) -> HeadMemo:
+        """The memo of an entry that is to be given to a client."""
+        return self._memory.memo_of(entry)
+
     def variants(self, key: CacheKey) -> list[Entry]:
         """Every entry of the key, fresh or stale, oldest first. Does not count as a use."""
         return [entry for entry in self._memory.variants(key) if self._purging.checked(entry) is not None]
@@ -174,6 +179,24 @@ class ResponseCache:
             kept = self._disk.put(entry, max_variants=max_variants) or kept
         if not kept:
             return False
+        self.keys.learn_varies_on(entry.key, entry.varies_on)
+        self.keys.clear_mark(entry.key, entry.variant)
+        return True
+
+    def spool(self, expected_bytes: int | None) -> DiskFill | None:
+        """Where a body that is too large for memory is kept while it comes; None if the disk takes none."""
+        return None if self._disk is None else self._disk.begin(expected_bytes)
+
+    async def store_spooled(self, entry: Entry, spool: DiskFill, *, began: int, max_variants: int) -> bool:
+        """As `store`, of a body that was spooled; returns when it can be found on disk."""
+        if self.fences.crossed(began, entry.key, entry.tags):
+            return False
+        entry.epoch = self.fences.epoch
+        if not await spool.commit(entry, max_variants=max_variants):
+            return False
+        older = self._memory.get(entry.key, entry.variant)
+        if older is not None and older.requested_mono <= entry.requested_mono:
+            self._memory.remove(entry.key, entry.variant)
         self.keys.learn_varies_on(entry.key, entry.varies_on)
         self.keys.clear_mark(entry.key, entry.variant)
         return True

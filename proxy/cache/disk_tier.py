@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.cache.disk.bans import Purge
+from proxy.cache.disk.fill import DiskFill
 from proxy.cache.disk.purges import PurgeReceipt
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
@@ -89,6 +90,10 @@ class DiskTier:
     def put(self, entry: Entry, *, max_variants: int) -> bool:
         """Write it, behind; in the step in which the fences let it pass. False if it will not be."""
         return self._store.put(entry, max_variants=max_variants)
+
+    def begin(self, expected_bytes: int | None) -> DiskFill | None:
+        """Spool a body while it comes; None if it will not be."""
+        return self._store.begin(expected_bytes)
 
     def discard(self, entry: Entry) -> None:
         """Take this one out."""

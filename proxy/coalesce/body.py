@@ -4,23 +4,29 @@ Theory of operation. One writer (the fill) appends pieces; any number of readers
 take what is there, at their own pace. A piece is one `bytes` object however many readers write it to
 their sockets, so the memory is one body and a small object per reader.
 
-Two regimes, one way from the first to the second:
+Three regimes; those further down are never left upwards:
 
     keeping   every piece is kept: the body will be stored. Readers never slow the writer.
+    spooling  it is kept, too, but what is in the spool (a file) leaves memory, except for the last of it: a
+              quarter of the window. Who is further behind, or comes late, reads the spool. The writer waits
+              for the spool only while no reader waits for the writer; where both are so, the spool `lags`,
+              and whoever keeps the body is to give it up rather than let the disk slow the clients.
     passing   the body is too large to store, or not for storing: pieces that every reader has taken are
               dropped. The writer is paced by the *fastest* reader (`wait_room`), so that one client's
               download costs a window, not a body; a reader that falls a whole window behind the
-              fastest is cut off, so that the slow never slow the others.
+              fastest is cut off, so that the slow never slow the others. What a spool has got before it was
+              given up can still be read from it, so nobody is cut off on the way from spooling to here.
 
-An ended body never changes again; the cache keeps the same object, and a hit is one more reader.
-Rejected: a queue per reader (memory grows with readers × lag), and pacing by the slowest (one stalled
-phone would stop the herd).
+An ended body never changes again, but for what leaves memory; the cache keeps the same object, and a hit is
+one more reader. Rejected: a queue per reader (memory grows with readers × lag), and pacing by the slowest
+(one stalled phone would stop the herd).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from proxy.errors import ProxyError
 
@@ -31,6 +37,20 @@ octet by octet would otherwise cost fifty times the body in objects."""
 READ_AHEAD_BYTES = 512 * 1024
 """In the passing regime the writer may be this far ahead of the fastest reader: enough to keep a fast
 client busy while the next piece is on its way, and small beside a window."""
+
+
+class Spool(Protocol):
+    """Where the octets of a body are that have left memory."""
+
+    @property
+    def readable_bytes(self) -> int:
+        """Octets from the first that can be read back; grows only."""
+
+    def piece_nowait(self, position: int) -> bytes | None:
+        """Octets from `position` on if they are at hand, else None."""
+
+    async def piece(self, position: int) -> bytes:
+        """Octets from `position` on."""
 
 
 class ReaderLagged(ProxyError):
@@ -71,6 +91,11 @@ class BodyReader:
         if self._end is not None and self.position >= self._end:
             return b""
         while True:
+            if self._index < body._base:  # its next piece has left memory
+                if self.position < body._base_at:
+                    piece = body._spooled_nowait(self.position)
+                    return None if piece is None else self._took(piece)
+                self._index, self._skip = body._find(self.position)
             piece = body._piece(self._index)
             if piece is None:
                 if body.error is not None:
@@ -83,19 +108,25 @@ class BodyReader:
                 continue
             if self._skip:
                 piece, self._skip = piece[self._skip :], 0
-            if self._end is not None and self.position + len(piece) > self._end:
-                piece = piece[: self._end - self.position]
-            self.position += len(piece)
-            body._taken()
-            return piece
+            return self._took(piece)
 
     async def read(self) -> bytes:
         """The next piece, `b""` at the end. Raises as `read_nowait`."""
+        body = self._body
         while True:
             piece = self.read_nowait()
             if piece is not None:
                 return piece
-            await self._body.wait_progress()
+            if self._index < body._base:
+                return self._took(await body._spooled(self.position))
+            await body.wait_progress()
+
+    def _took(self, piece: bytes) -> bytes:
+        if self._end is not None and self.position + len(piece) > self._end:
+            piece = piece[: self._end - self.position]
+        self.position += len(piece)
+        self._body._taken()
+        return piece
 
     def close(self) -> None:
         """Leave: what only this reader still needed may be dropped. Idempotent."""
@@ -115,11 +146,14 @@ class SharedBody:
     __slots__ = (
         "__weakref__",
         "_base",
+        "_base_at",
         "_keeping",
         "_parked",
         "_pieces",
         "_readers",
         "_room",
+        "_spool",
+        "_spool_allowance_bytes",
         "_tail",
         "_tail_at",
         "_window_bytes",
@@ -137,11 +171,14 @@ class SharedBody:
         self.ended = False
         self.error: ProxyError | None = None
         self._pieces: list[bytes] = []
-        self._base = 0  # number of the first piece still held
+        self._base = 0  # number of the first piece still held,
+        self._base_at = 0  # and the octet that it begins with
         self._tail = 0  # number of the first piece that may still be joined with those after it,
         self._tail_at = 0  # and the octet that it begins with
         self._keeping = True
         self._window_bytes = max(window_bytes, 2 * READ_AHEAD_BYTES)
+        self._spool: Spool | None = None
+        self._spool_allowance_bytes = 0
         self._readers: set[BodyReader] = set()
         self._parked: list[asyncio.Future[None]] = []
         self._room: asyncio.Future[None] | None = None
@@ -157,18 +194,23 @@ class SharedBody:
 
     def __repr__(self) -> str:
         state = "failed" if self.error else "ended" if self.ended else "open"
-        regime = "keeping" if self._keeping else "passing"
+        regime = "passing" if not self._keeping else "keeping" if self._spool is None else "spooling"
         octets = f"{self.received_bytes}/{self.expected_bytes}"
         return f"<SharedBody {state} {regime} {octets} {len(self._readers)} readers>"
 
     @property
     def keeping(self) -> bool:
-        """Whether every octet from the first is still here."""
+        """Whether every octet from the first is still here, in memory or in a spool."""
         return self._keeping
 
     @property
+    def held_bytes(self) -> int:
+        """Octets in memory."""
+        return self.received_bytes - self._base_at
+
+    @property
     def whole(self) -> bool:
-        """Whether every octet of a proper body is here."""
+        """Whether every octet of a proper body is here, in memory."""
         return self.ended and self._base == 0 and self.error is None
 
     @property
@@ -201,7 +243,7 @@ class SharedBody:
         """The body is whole."""
         self.ended = True
         if self._keeping and self.received_bytes <= READ_AHEAD_BYTES and len(self._pieces) > 1:
-            self._tail = self._tail_at = 0  # a small stored body is written with one call
+            self._tail, self._tail_at = self._base, self._base_at  # a small one is written with one call
             self._join_tail()
         self._wake()
         if self._keeping:
@@ -222,11 +264,46 @@ class SharedBody:
             self._keeping = False
             self._drop_taken()
 
+    def spool_to(self, spool: Spool) -> Sequence[bytes]:
+        """Go over to the spooling regime; gives what the spool has to be given first.
+
+        Tell of its progress by `spooled`.
+        """
+        assert self.keeping, f"{self!r} has dropped what the spool has to be given"
+        assert not self.ended, f"{self!r} is to be spooled, but has ended"
+        self._spool = spool
+        self._spool_allowance_bytes = self._window_bytes * 3 // 4 + self.received_bytes
+        return tuple(self._pieces)
+
+    def spooled(self) -> None:
+        """The spool can be read further: what is in it leaves memory, but for the last of it."""
+        assert self._spool is not None, f"{self!r} has no spool"
+        hot_bytes = 0 if self.ended else self._window_bytes // 4
+        upto = min(self._spool.readable_bytes, self.received_bytes - hot_bytes)
+        count, at = 0, self._base_at
+        while count < len(self._pieces) and at + len(self._pieces[count]) <= upto:
+            at += len(self._pieces[count])
+            count += 1
+        self._drop(count)
+        self._give_room()
+
+    @property
+    def lags(self) -> bool:
+        """Whether the spool is so far behind that memory would grow."""
+        spool = self._spool
+        if spool is None:
+            return False
+        return self.received_bytes - spool.readable_bytes > self._spool_allowance_bytes
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the fastest reader is less than the read-ahead behind."""
+        fastest = max((reader.position for reader in self._readers), default=0)
+        return bool(self._readers) and self.received_bytes - fastest < READ_AHEAD_BYTES
+
     async def wait_room(self) -> None:
-        """Wait, in the passing regime, until the fastest reader is less than the read-ahead behind."""
-        while (
-            not self._keeping and self._readers and self.received_bytes - self._fastest() >= READ_AHEAD_BYTES
-        ):
+        """Wait until more may come: for the fastest reader, or for the spool while no reader is waiting."""
+        while not self._has_room():
             self._room = asyncio.get_running_loop().create_future()
             try:
                 await self._room
@@ -237,7 +314,7 @@ class SharedBody:
 
     def reader(self, first: int = 0, last: int | None = None) -> BodyReader:
         """A new reader, from octet `first` up to and including `last`."""
-        assert self._base == 0, f"{self!r} has dropped its beginning"
+        assert self._base == 0 or self._keeping, f"{self!r} has dropped its beginning"
         reader = BodyReader(self, first, last)
         if not self.ended:  # an ended body drops nothing and paces nobody, so it keeps no list
             self._readers.add(reader)
@@ -261,39 +338,69 @@ class SharedBody:
         place = number - self._base
         return self._pieces[place] if place < len(self._pieces) else None
 
+    def _find(self, position: int) -> tuple[int, int]:
+        """Number of the piece in memory that has this octet, and its place there; it may not have come."""
+        number, at = self._base, self._base_at
+        for piece in self._pieces:
+            if at + len(piece) > position:
+                break
+            number, at = number + 1, at + len(piece)
+        return number, position - at
+
+    def _leave_to(self, spool: Spool) -> None:
+        """All octets are in this spool, and none in memory."""
+        self._spool = spool
+        self.received_bytes = self._base_at = spool.readable_bytes
+        self._base = 1  # no reader has taken a piece: all begin in the spool
+
+    def _spooled_nowait(self, position: int) -> bytes | None:
+        assert self._spool is not None, f"{self!r} has dropped what {position} is in"
+        return self._spool.piece_nowait(position)
+
+    async def _spooled(self, position: int) -> bytes:
+        assert self._spool is not None, f"{self!r} has dropped what {position} is in"
+        return await self._spool.piece(position)
+
     def _join_tail(self) -> None:
         """Join the pieces since the last large one; readers among them find their place by octets."""
         tail_bytes = self.received_bytes - self._tail_at
         if tail_bytes <= READ_AHEAD_BYTES:
-            self._pieces[self._tail :] = [b"".join(self._pieces[self._tail :])]
+            place = self._tail - self._base
+            self._pieces[place:] = [b"".join(self._pieces[place:])]
             for reader in self._readers:
                 if reader._index > self._tail:
                     reader._index, reader._skip = self._tail, reader.position - self._tail_at
         if tail_bytes > READ_AHEAD_BYTES // 8:
-            self._tail, self._tail_at = len(self._pieces), self.received_bytes
+            self._tail, self._tail_at = self._base + len(self._pieces), self.received_bytes
 
-    def _fastest(self) -> int:
-        return max(reader.position for reader in self._readers)
+    def _has_room(self) -> bool:
+        if self._keeping:
+            return not self.lags or self.awaited
+        return not self._readers or self.awaited
 
     def _taken(self) -> None:
         if not self._keeping:
             self._drop_taken()
+        if self._room is not None:
             self._give_room()
 
     def _give_room(self) -> None:
         room = self._room
-        if (
-            room is not None
-            and not room.done()
-            and (not self._readers or self.received_bytes - self._fastest() < READ_AHEAD_BYTES)
-        ):
+        if room is not None and not room.done() and self._has_room():
             room.set_result(None)
 
     def _drop_taken(self) -> None:
         slowest = min((reader._index for reader in self._readers), default=self._base + len(self._pieces))
         if slowest > self._base:
-            del self._pieces[: slowest - self._base]
-            self._base = slowest
+            self._drop(slowest - self._base)
+
+    def _drop(self, count: int) -> None:
+        """So many pieces leave memory."""
+        self._base_at += sum(map(len, self._pieces[:count]))
+        del self._pieces[:count]
+        self._base += count
+        if self._tail < self._base:
+            self._tail, self._tail_at = self._base, self._base_at
 
     def _cut_laggards(self) -> None:
         if len(self._readers) < 2:

@@ -34,6 +34,7 @@ from proxy.cache.entry import Entry, HeadMemo
 from proxy.coalesce.body import SharedBody
 from proxy.coalesce.deadlines import Deadlines
 from proxy.coalesce.herald import Herald
+from proxy.coalesce.keeping import Keeping
 from proxy.coalesce.learning import Learnt, learn
 from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
 from proxy.coalesce.plan import FlightPlan
@@ -114,7 +115,7 @@ class Flight:
         self._received_mono = self._received_at = self._initial_age_s = 0.0
         self._memo = HeadMemo()
         self._search = DEFAULT
-        self._budget_bytes = 0
+        self._keeping: Keeping | None = None  # from the head on, while the body is to be stored
         self._head_waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -325,9 +326,12 @@ class Flight:
     def _learn(self, learnt: Learnt) -> None:
         """Where the answer belongs, and whether its body is to be stored."""
         self.key, self.variant, self.varies_on = learnt.key, learnt.variant, learnt.varies_on
-        self.tags, self._search = learnt.tags, learnt.search
-        expected_bytes = self.body.expected_bytes or 0
-        self._entry_terms = learnt.terms if expected_bytes <= self._cache.max_entry_bytes else None
+        self.tags, self._search, self._entry_terms = learnt.tags, learnt.search, learnt.terms
+        if learnt.terms is None or self.body.ended:  # after a 304 it is the stored one
+            return
+        self._keeping = Keeping(self._cache, self.body)
+        if not self._keeping.begin():
+            self._entry_terms = None
 
     def _is_for_target(self, seat: Seat) -> bool:
         """Whether the target of this seat is equivalent to the leader's, by what the answer says."""
@@ -355,7 +359,7 @@ class Flight:
         self.state = State.CLOSED
         if terms is not None:
             self._stream = stream
-            if isinstance(verdict, Shareable) and self._entry_terms is not None and not self._too_large():
+            if isinstance(verdict, Shareable) and self._entry_terms is not None:
                 self.state = State.OPEN
         if self.state is State.OPEN:
             self._table.move(self)
@@ -408,31 +412,29 @@ class Flight:
     async def _fill(self, response: OriginResponse) -> None:
         body = self.body
         if body.ended:  # a 304: the stored body is the body
-            self._commit()
+            await self._commit()
             return
         if self._entry_terms is None:
             self._discard_validated()
         self._stop_if_nobody_takes_it()  # a background flight may find an event stream
         while piece := await response.read():
             body.append(piece)
-            if body.keeping and (self._too_large() or not self._take_budget(len(piece))):
+            if body.keeping and self._keeping is not None and not self._keeping.keeps(piece):
                 self._stop_keeping()
             if not body.keeping:
                 self._stop_if_nobody_takes_it()
+            if not body.keeping or body.lags:
                 await body.wait_room()
         body.finish()
-        self._commit()
-
-    def _take_budget(self, octets: int) -> bool:
-        taken = self._cache.fill_budget.take(octets)
-        self._budget_bytes += octets if taken else 0
-        return taken
+        await self._commit()
 
     def _stop_keeping(self) -> None:
         """The body will not be stored: those who have seats get it at their pace, nobody else may join."""
         self._entry_terms = None
         self.state = State.CLOSED
         self._stop_keeping_body()
+        if self._keeping is not None:
+            self._keeping.give_up()
         self._table.remove(self)
 
     def _stop_keeping_body(self) -> None:
@@ -440,14 +442,14 @@ class Flight:
             seat.take_place()
         self.body.stop_keeping()
 
-    def _too_large(self) -> bool:
-        known_bytes = max(self.body.expected_bytes or 0, self.body.received_bytes)
-        return known_bytes > self._cache.max_entry_bytes
-
     def _fenced(self) -> bool:
         return self._cache.fences.crossed(self.epoch, self.key, self.tags)
 
-    def _commit(self) -> None:
+    async def _commit(self) -> None:
+        """Store what came; one step with its last octet, unless it was spooled.
+
+        The flight takes new waiters until what was spooled can be found in its place.
+        """
         assert self.head is not None, f"{self!r} has a body and no head"
         if self._entry_terms is None:
             self._discard_validated()
@@ -466,8 +468,13 @@ class Flight:
             memo=self._memo,
             tags=self.tags,
         )
-        self._freshen_validated(entry)
-        self._store(entry)
+        if self._keeping is None:
+            self._freshen_validated(entry)
+            self._store(entry)
+        elif not await self._keeping.commit(
+            entry, began=self.epoch, max_variants=self.plan.route.cache.max_variants
+        ):
+            self._discard_validated()
 
     def _freshen_validated(self, entry: Entry) -> None:
         """A 304 about an entry of another variant, of the same representation, freshens that one, too.
@@ -519,8 +526,8 @@ class Flight:
             if not future.done():
                 future.set_result(None)
         self._deadlines.clear()
-        self._cache.fill_budget.give_back(self._budget_bytes)
-        self._budget_bytes = 0
+        if self._keeping is not None:
+            self._keeping.end()
         self._cache.fences.leave(self.epoch)
         self._table.remove(self)
 

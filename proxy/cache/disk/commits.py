@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from proxy.cache.disk.block_file import Descriptor
 from proxy.cache.disk.coverage import marks_of
 from proxy.cache.disk.directory import remove_quietly, write_all
-from proxy.cache.disk.file_body import Descriptor, FileBody
+from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.job_queue import Job
 from proxy.cache.disk.layout import BLOCK_BYTES, fingerprint_of

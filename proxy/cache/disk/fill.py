@@ -1,23 +1,32 @@
-"""A fill of the disk tier: a body that is spooled to its file while it streams in.
+"""A fill of the disk tier: a body that is spooled to its file while it streams in, and read back from there.
 
-Pieces are collected to blocks; while one block is being written the next may be collected, and only a
-second full one waits. So an origin faster than the disk is slowed to the disk's pace by whoever awaits
-`write`, and one that is not never waits. The head comes last: `commit` gives it.
+    write ──► collected ──block by block, in a thread──► in the file, readable ──commit──► in its place
+                 └ not by a disk that is full or fails, nor beyond the room: then the fill is over
+
+Nothing here makes the writer wait: pieces are collected, and a task writes them behind it. How much may be
+collected is for whoever writes to say: `readable_bytes` tells how far the file has come, `on_progress` when.
+The head comes last: `commit` gives it.
+
+The file is read while it is being written, each block verified as that of a stored body is, by clients who
+come late or are slow. A fill that is over takes its name off the directory and writes no more; what it has
+got can be read until the last of its readers has gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import aiofiles
+from aiofiles.os import wrap
 
+from proxy.cache.disk.block_file import BlockFile, Descriptor
 from proxy.cache.disk.commits import RECORD_ROOM_BYTES, Commits
-from proxy.cache.disk.directory import remove_quietly
+from proxy.cache.disk.directory import remove_quietly, write_all
 from proxy.cache.disk.layout import BLOCK_BYTES
 from proxy.cache.disk.object_file import BlockChecksums
 from proxy.cache.disk.shelf import Shelf
@@ -27,64 +36,74 @@ from proxy.tasks import spawn
 RESERVE_BYTES: Final = 16 * BLOCK_BYTES
 """Room is taken in steps of this where the length is not known beforehand."""
 
+WRITE_BYTES: Final = 4 * BLOCK_BYTES
+"""Written in one go: what a thread has to be asked for costs less than a tenth of that."""
+
 
 class DiskFill:
-    """One body on its way to the disk. End it by `commit` or `abort`."""
+    """One body on its way to the disk. End it by `commit`, `abort` or `give_up`."""
 
     def __init__(
         self,
         shelf: Shelf,
         commits: Commits,
-        threads: Executor,
         *,
+        readers: Executor,
+        writers: Executor,
         reserved_bytes: int,
         on_over: Callable[[DiskFill], None],
     ) -> None:
+        self.received_bytes = 0
+        self.on_progress: Callable[[], None] | None = None
+        self.over = False
         self._shelf = shelf
         self._commits = commits
-        self._threads = threads
+        self._readers = readers
+        self._writers = writers
         self._reserved_bytes = reserved_bytes
         self._on_over = on_over
-        self._checksums = BlockChecksums()
+        self._checksums = BlockChecksums()  # of the threads, one at a time
         self._pieces: list[bytes] = []
         self._collected_bytes = 0
         self._writing: asyncio.Task[None] | None = None
         self._part: Path | None = None
-        self._file: aiofiles.threadpool.binary.AsyncBufferedIOBase | None = None
-        self.over = False
+        self._file: BlockFile | None = None
 
     def __repr__(self) -> str:
-        return f"<DiskFill {self.received_bytes} octets over={self.over}>"
+        return f"<DiskFill {self.readable_bytes}/{self.received_bytes} octets over={self.over}>"
+
+    # what is in the file
 
     @property
-    def received_bytes(self) -> int:
-        """Octets taken so far."""
-        return self._checksums.body_bytes
+    def readable_bytes(self) -> int:
+        """Octets that are in the file and can be read back; grows only."""
+        return 0 if self._file is None else self._file.readable_bytes
 
-    async def open(self) -> bool:
-        """Create the file; False, and the fill is over, if that fails."""
-        loop = asyncio.get_running_loop()
-        try:
-            self._part, fd = await loop.run_in_executor(self._threads, self._shelf.directory.new_part)
-            self._file = await aiofiles.open(fd, "wb", executor=self._threads)
-        except OSError as error:
-            await self._failed(error)
-        return not self.over
+    def piece_nowait(self, position: int) -> bytes | None:
+        """Octets from `position` on, if the page cache has them. Raises: StoredBodyDamaged."""
+        assert self._file is not None, f"{self!r} has no file yet"
+        return self._file.piece_nowait(position)
 
-    async def write(self, piece: bytes) -> bool:
-        """Take the next octets; False if the fill is over, because the disk or its room is."""
+    async def piece(self, position: int) -> bytes:
+        """Octets from `position` on. Raises: StoredBodyDamaged."""
+        assert self._file is not None, f"{self!r} has no file yet"
+        return await self._file.piece(position)
+
+    # writing
+
+    def write(self, piece: bytes) -> bool:
+        """Take the next octets; False if the fill is over, because the disk or its room is. Never waits."""
         if self.over:
             return False
-        self._checksums.update(piece)
+        self.received_bytes += len(piece)
         if not self._has_room():
-            await self.abort()
+            self.give_up()
             return False
         self._pieces.append(piece)
         self._collected_bytes += len(piece)
-        if self._collected_bytes >= BLOCK_BYTES:
-            await self._written()
-            self._writing = spawn(self._write_out(self._take()), name="disk fill")
-        return not self.over
+        if self._collected_bytes >= BLOCK_BYTES and self._writing is None:
+            self._writing = spawn(self._write_out(), name="disk fill")
+        return True
 
     async def commit(self, entry: Entry, *, max_variants: int) -> bool:
         """The body is whole, and this is what belongs to it; whether it is in its place.
@@ -99,7 +118,7 @@ class DiskFill:
             return False
         epoch, outcome = self._shelf.bans.enter(), None
         try:
-            if not await self._closed():
+            if not await self._finished():
                 return False
             assert self._part is not None, f"{self!r} has no file"
             outcome = self._commits.start(
@@ -110,31 +129,32 @@ class DiskFill:
                 reserved=self._reserved_bytes,
             )
             self._end()
+            self._on_over(self)
         finally:
             if outcome is None:  # whoever called may have been cancelled
                 self._shelf.bans.leave(epoch)
-                await self.abort()
+                self.give_up()
         return await asyncio.shield(outcome)
 
-    async def abort(self) -> None:
-        """Leave nothing behind. Idempotent."""
+    def give_up(self) -> None:
+        """Write no more, and leave nothing behind but what is being read. Idempotent; never waits."""
         if self.over:
             return
         self._end()
-        await self._written()
         self._shelf.release(self._reserved_bytes)
-        loop = asyncio.get_running_loop()
-        try:
-            if self._file is not None:
-                await self._file.close()
-        except OSError as error:
-            self._shelf.write_failed(error)
-        if self._part is not None:
-            await loop.run_in_executor(self._threads, remove_quietly, self._part)
+        self._pieces.clear()
+        if self._writing is None:
+            self._writing = spawn(self._remove(), name="disk fill")
+
+    async def abort(self) -> None:
+        """The same, and wait until it is so. Idempotent."""
+        self.give_up()
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
     def _end(self) -> None:
         self.over = True
-        self._on_over(self)
+        self.on_progress = None
 
     def _has_room(self) -> bool:
         if self.received_bytes > self._shelf.settings.max_entry_bytes:
@@ -147,41 +167,77 @@ class DiskFill:
             self._reserved_bytes += RESERVE_BYTES
         return True
 
-    def _take(self) -> bytes:
-        octets = b"".join(self._pieces)
-        self._pieces.clear()
-        self._collected_bytes = 0
-        return octets
-
-    async def _written(self) -> None:
-        """Wait for the block that is being written."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
+    async def _write_out(self, *, all_of_it: bool = False) -> None:
+        """Write what has been collected, while it is a block; or all of it, and that is the whole body."""
+        try:
+            if self._file is None:
+                await self._open()
+            while not self.over and self._collected_bytes >= (1 if all_of_it else BLOCK_BYTES):
+                self._readable(*await wrap(self._append)(self._take(), executor=self._writers))
+            if all_of_it and not self.over:
+                self._readable(*await wrap(self._finish)(executor=self._writers))
+        except OSError as error:
+            if not self.over:
+                self._shelf.counters.spoiled += 1
+                self._shelf.write_failed(error)
+                self.give_up()
+        finally:
+            if self.over:
+                await self._remove()
             self._writing = None
 
-    async def _write_out(self, octets: bytes) -> None:
-        assert self._file is not None, f"{self!r} has no file"
-        try:
-            await self._file.write(octets)
-        except OSError as error:
-            self._writing = None  # this very task: `abort` is not to wait for it
-            await self._failed(error)
+    async def _open(self) -> None:
+        self._part, fd = await wrap(self._shelf.directory.new_part)(executor=self._writers)
+        self._file = BlockFile(Descriptor(fd), b"", 0, threads=self._readers, on_damaged=self._damaged)
 
-    async def _closed(self) -> bool:
-        """Write what is left and close; False, and the fill is over, if that fails."""
-        await self._written()
-        if self.over:
-            return False
+    async def _remove(self) -> None:
+        """Take its name off the directory."""
+        if self._part is not None:
+            await wrap(remove_quietly)(self._part, executor=self._writers)
+        self._on_over(self)
+
+    def _take(self) -> list[bytes]:
+        """The next pieces, some blocks of them."""
+        taken, count = [], 0
+        for piece in self._pieces:
+            taken.append(piece)
+            count += len(piece)
+            if count >= WRITE_BYTES:
+                break
+        del self._pieces[: len(taken)]
+        self._collected_bytes -= count
+        return taken
+
+    def _readable(self, blocks: bytes, readable_bytes: int) -> None:
         assert self._file is not None, f"{self!r} has no file"
-        try:
-            if self._pieces:
-                await self._file.write(self._take())
-            await self._file.close()
-        except OSError as error:
-            await self._failed(error)
+        self._file.grow(blocks, readable_bytes)
+        if self.on_progress is not None:
+            self.on_progress()
+
+    async def _finished(self) -> bool:
+        """Write what is left; False, and the fill is over, if that fails."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+        if not self.over:
+            self._writing = spawn(self._write_out(all_of_it=True), name="disk fill")
+            await asyncio.shield(self._writing)
         return not self.over
 
-    async def _failed(self, error: OSError) -> None:
+    def _damaged(self) -> None:
         self._shelf.counters.spoiled += 1
-        self._shelf.write_failed(error)
-        await self.abort()
+        self.give_up()
+
+    # in a thread
+
+    def _append(self, pieces: list[bytes]) -> tuple[bytes, int]:
+        assert self._file is not None, f"{self!r} has no file"
+        for piece in pieces:
+            self._checksums.update(piece)
+        write_all(self._file.descriptor.fd, pieces)
+        return self._checksums.whole
+
+    def _finish(self) -> tuple[bytes, int]:
+        assert self._file is not None, f"{self!r} has no file"
+        if self._shelf.settings.fsync:  # here, rather than in the thread that everybody's commit goes through
+            os.fsync(self._file.descriptor.fd)
+        return self._checksums.finish(), self._checksums.body_bytes

@@ -19,8 +19,9 @@ from concurrent.futures import Executor
 from functools import partial
 
 from proxy.cache.disk.bans import Ban
+from proxy.cache.disk.block_file import BlockFile, Descriptor
 from proxy.cache.disk.commits import Commits
-from proxy.cache.disk.file_body import Descriptor, FileBody
+from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.layout import Unusable
 from proxy.cache.disk.object_file import Loaded, examine, load_object
@@ -128,11 +129,13 @@ class Loads:
         if self.open_files > self._shelf.settings.max_open_files and not self._close_one():
             return None
         return FileBody(
-            descriptor,
-            loaded.blocks,
-            loaded.footer.body_bytes,
-            threads=self._threads,
-            on_damaged=partial(self._shelf.drop, place, Unusable.TORN),
+            BlockFile(
+                descriptor,
+                loaded.blocks,
+                loaded.footer.body_bytes,
+                threads=self._threads,
+                on_damaged=partial(self._shelf.drop, place, Unusable.TORN),
+            )
         )
 
     def _close_one(self) -> bool:

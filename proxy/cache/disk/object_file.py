@@ -60,10 +60,18 @@ class BlockChecksums:
         self._whole.append(self._checksum)
         self._checksum = self._in_block = 0
 
+    @property
+    def whole(self) -> tuple[bytes, int]:
+        """Those of whole blocks, as they lie in the file, and the octets of these blocks."""
+        return self._packed(), len(self._whole) * BLOCK_BYTES
+
     def finish(self) -> bytes:
-        """All of them, as they lie in the file."""
+        """All of them; the body ends here. Idempotent."""
         if self._in_block:
             self._end_block()
+        return self._packed()
+
+    def _packed(self) -> bytes:
         return b"".join(checksum.to_bytes(4, "big") for checksum in self._whole)
 
 
@@ -202,11 +210,9 @@ def _read_at(fd: int, offset: int, count: int) -> bytes:
     return octets
 
 
-def read_block(fd: int, blocks: bytes, number: int, body_bytes: int) -> bytes | None:
-    """One block of a body; None if it is damaged. Raises: OSError."""
-    offset = number * BLOCK_BYTES
-    count = min(BLOCK_BYTES, body_bytes - offset)
-    octets = _read_at(fd, offset, count)
+def read_block(fd: int, blocks: bytes, number: int, count: int) -> bytes | None:
+    """One block of a body, of `count` octets; None if it is damaged. Raises: OSError."""
+    octets = _read_at(fd, number * BLOCK_BYTES, count)
     return octets if len(octets) == count and block_agrees(blocks, number, octets) else None
 
 

@@ -17,7 +17,8 @@ A disk that fails or is full costs the disk copy and nothing else: the tier rest
 once, and memory serves alone (`health.py`).
 
 Threads: one that writes in order (`job_queue.py`), one for the purge log, so that an acknowledgement does
-not wait behind a large copy, one that scans, and a few that read and spool.
+not wait behind a large copy, one that scans, a few that read, and two that spool: a disk that writes slowly
+does not keep the readers of what memory has of it waiting.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from cachetools import Cache
 
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.commits import RECORD_ROOM_BYTES, Commits
+from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.fill import RESERVE_BYTES, DiskFill
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.loads import Loads, boot_identity
@@ -49,6 +51,7 @@ from proxy.policy.keys import CacheKey, Variant, variant_of
 from proxy.tasks import spawn
 
 READ_THREADS: Final = 4
+SPOOL_THREADS: Final = 2
 
 
 class DiskStore:
@@ -62,6 +65,7 @@ class DiskStore:
         self._shelf = Shelf(settings, clock=clock, boot=boot_identity() if boot is None else boot)
         self._scanner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk-scan")
         self._threads = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="disk-read")
+        self._spoolers = ThreadPoolExecutor(max_workers=SPOOL_THREADS, thread_name_prefix="disk-spool")
         self._commits = Commits(self._shelf)
         self._loads = Loads(self._shelf, self._commits, self._threads)
         self._purges = Purges(self._shelf, scanner=self._scanner)
@@ -137,6 +141,7 @@ class DiskStore:
         await self._shelf.jobs.close()
         self._scanner.shutdown()
         self._threads.shutdown()
+        self._spoolers.shutdown()
         self._shelf.directory.release()
 
     async def wait_complete(self) -> None:
@@ -173,8 +178,7 @@ class DiskStore:
         if place not in self._shelf.opened:
             return None
         entry: Entry = Cache.__getitem__(self._shelf.opened, place)
-        gone = entry.key != key or entry.variant != variant or entry.body.error is not None
-        return None if gone else entry
+        return entry if _is_good(entry, key, variant) else None
 
     def knows(self, key: CacheKey, variant: Variant) -> bool:
         """Whether the index has this place; no use of it."""
@@ -183,7 +187,7 @@ class DiskStore:
     def opened(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry, if its file is open: then its head is here, and its body is read from disk."""
         entry = self._shelf.opened.get(place_of(key, variant))
-        if entry is None or entry.key != key or entry.variant != variant or entry.body.error is not None:
+        if entry is None or not _is_good(entry, key, variant):
             return None
         self._shelf.index.get(place_of(key, variant), touch=True)
         self._shelf.counters.hits += 1
@@ -223,8 +227,11 @@ class DiskStore:
         """
         return self._open and self._commits.put(entry, max_variants=max_variants) is not None
 
-    async def begin(self, expected_bytes: int | None = None) -> DiskFill | None:
-        """A body that is to be spooled while it comes; None if there is no room, or the tier rests."""
+    def begin(self, expected_bytes: int | None = None) -> DiskFill | None:
+        """A body that is to be spooled while it comes; None if there is no room, or the tier rests.
+
+        There may be as many as there may be open files.
+        """
         shelf = self._shelf
         if not self._open or not shelf.writes.usable:
             shelf.counters.unavailable += 1
@@ -233,14 +240,19 @@ class DiskStore:
             shelf.counters.too_large += 1
             return None
         reserved = RESERVE_BYTES if expected_bytes is None else expected_bytes + RECORD_ROOM_BYTES
-        if not shelf.reserve(reserved):
+        if len(self._fills) >= self.settings.max_open_files or not shelf.reserve(reserved):
             shelf.counters.queue_full += 1
             return None
         fill = DiskFill(
-            shelf, self._commits, self._threads, reserved_bytes=reserved, on_over=self._fills.discard
+            shelf,
+            self._commits,
+            readers=self._threads,
+            writers=self._spoolers,
+            reserved_bytes=reserved,
+            on_over=self._fills.discard,
         )
         self._fills.add(fill)
-        return fill if await fill.open() else None
+        return fill
 
     # purging
 
@@ -272,3 +284,10 @@ class DiskStore:
             alarm=alarms[0] if alarms else None,
             **counted,
         )
+
+
+def _is_good(entry: Entry, key: CacheKey, variant: Variant) -> bool:
+    """Whether an open entry is that of this key and variant, and was not found to be damaged."""
+    body = entry.body
+    assert isinstance(body, FileBody), f"{entry!r} lies open without a file"
+    return entry.key == key and entry.variant == variant and not body.damaged

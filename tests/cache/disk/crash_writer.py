@@ -48,10 +48,10 @@ async def write(directory: Path, first_version: int, seed: int) -> None:
         mono, now = time.monotonic(), time.time()
         entry = an_entry(key, body, requested_mono=mono, received_mono=mono, received_at=now, tags={key[-1:]})
         if version % 7 == 0:
-            fill = await store.begin()
+            fill = store.begin()
             assert fill is not None
             for at in range(0, len(body), 50_000):
-                await fill.write(body[at : at + 50_000])
+                fill.write(body[at : at + 50_000])
             await fill.commit(entry, max_variants=8)
         else:
             store.put(entry, max_variants=8)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import proxy.cache.disk.file_body as module
-from proxy.cache.disk.file_body import Descriptor, FileBody
+from proxy.cache.disk.block_file import BlockFile, Descriptor
+from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.layout import BLOCK_BYTES
 from proxy.cache.disk.object_file import checksums_of
 from proxy.errors import StoredBodyDamaged
@@ -36,9 +36,10 @@ class Damage:
 def a_body(path: Path, threads: ThreadPoolExecutor, damage: Damage | None = None) -> FileBody:
     (path / "file").write_bytes(BODY)
     descriptor = Descriptor(os.open(path / "file", os.O_RDONLY))
-    return FileBody(
+    file = BlockFile(
         descriptor, checksums_of([BODY]), len(BODY), threads=threads, on_damaged=damage or Damage()
     )
+    return FileBody(file)
 
 
 def flip(path: Path, at: int) -> None:
@@ -72,7 +73,7 @@ async def test_any_range_is_read(
     tmp_path: Path, threads: ThreadPoolExecutor, data: st.DataObject, nowait: bool
 ) -> None:
     body = a_body(tmp_path, threads)
-    body._nowait = nowait
+    body._file._nowait = nowait
     first = data.draw(st.integers(0, len(BODY) - 1))
     last = data.draw(st.none() | st.integers(first, len(BODY) + 10))
     assert await read_all(body, first, last) == BODY[first : None if last is None else last + 1]
@@ -103,7 +104,7 @@ async def test_a_damaged_block_is_not_given_out_and_fails_the_body_for_everybody
 ) -> None:
     damage = Damage()
     body = a_body(tmp_path, threads, damage)
-    body._nowait = nowait
+    body._file._nowait = nowait
     flip(tmp_path / "file", BLOCK_BYTES + 5)
     reader, other = body.reader(), body.reader(2 * BLOCK_BYTES)
     assert await reader.read() == BODY[:BLOCK_BYTES]
@@ -112,7 +113,7 @@ async def test_a_damaged_block_is_not_given_out_and_fails_the_body_for_everybody
     with pytest.raises(StoredBodyDamaged):
         await other.read()
     assert damage.told == 1
-    assert isinstance(body.error, StoredBodyDamaged)
+    assert body.damaged
 
 
 async def test_a_file_that_was_cut_fails_the_body(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
@@ -120,20 +121,6 @@ async def test_a_file_that_was_cut_fails_the_body(tmp_path: Path, threads: Threa
     os.truncate(tmp_path / "file", BLOCK_BYTES + 10)
     with pytest.raises(StoredBodyDamaged):
         await read_all(body)
-
-
-async def test_a_file_system_without_nowait_is_read_by_a_thread(
-    tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_arguments: object) -> int:
-        raise OSError(module.errno.EOPNOTSUPP, "Operation not supported")
-
-    body = a_body(tmp_path, threads)
-    monkeypatch.setattr(os, "preadv", refuse)
-    assert body.block_nowait(0) is None
-    monkeypatch.undo()
-    assert body.block_nowait(0) is None
-    assert await read_all(body) == BODY
 
 
 def test_the_file_is_closed_when_nobody_holds_the_body(tmp_path: Path, threads: ThreadPoolExecutor) -> None:

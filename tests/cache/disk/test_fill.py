@@ -5,9 +5,9 @@ import errno
 import os
 from pathlib import Path
 
-import aiofiles.threadpool.binary
 import pytest
 
+from proxy.cache.disk import fill as fill_module
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.store import DiskStore
 from proxy.coalesce.body import SharedBody
@@ -25,31 +25,31 @@ def parts(directory: Path) -> list[str]:
 async def test_a_body_is_spooled_and_gets_its_head_last(
     store: DiskStore, directory: Path, expected_bytes: int | None
 ) -> None:
-    fill = await store.begin(expected_bytes)
+    fill = store.begin(expected_bytes)
     assert fill is not None
     for piece in PIECES:
-        assert await fill.write(piece)
+        assert fill.write(piece)
     assert await store.load(KEY, ()) is None
     assert await fill.commit(an_entry(body=BODY), max_variants=8)
     assert await body_of(await store.load(KEY, ())) == BODY
     assert parts(directory) == []
     assert store.statistics().reserved_bytes == 0
-    assert not await fill.write(b"more")
+    assert not fill.write(b"more")
     assert not await fill.commit(an_entry(body=BODY), max_variants=8)
 
 
 async def test_an_empty_body_is_a_body(store: DiskStore) -> None:
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
     assert await fill.commit(an_entry(shared=SharedBody.complete([])), max_variants=8)
     assert await body_of(await store.load(KEY, ())) == b""
 
 
 async def test_an_aborted_fill_leaves_nothing(store: DiskStore, directory: Path) -> None:
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
     for piece in PIECES:
-        await fill.write(piece)
+        fill.write(piece)
     await fill.abort()
     await fill.abort()
     assert parts(directory) == object_files(directory) == []
@@ -57,9 +57,9 @@ async def test_an_aborted_fill_leaves_nothing(store: DiskStore, directory: Path)
 
 
 async def test_a_head_that_tells_another_length_is_not_believed(store: DiskStore, directory: Path) -> None:
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
-    await fill.write(BODY)
+    fill.write(BODY)
     assert not await fill.commit(an_entry(body=BODY + b"x"), max_variants=8)
     assert parts(directory) == object_files(directory) == []
 
@@ -67,21 +67,22 @@ async def test_a_head_that_tells_another_length_is_not_believed(store: DiskStore
 async def test_a_fill_that_grows_too_large_is_over(directory: Path) -> None:
     store = a_store(directory, max_entry_bytes=1000)
     await store.open()
-    assert await store.begin(1001) is None
-    fill = await store.begin()
+    assert store.begin(1001) is None
+    fill = store.begin()
     assert fill is not None
-    assert await fill.write(b"x" * 1000)
-    assert not await fill.write(b"x")
+    assert fill.write(b"x" * 1000)
+    assert not fill.write(b"x")
     assert fill.over
+    await fill.abort()
     assert parts(directory) == []
     assert store.statistics().too_large == 2
     await store.close()
 
 
 async def test_a_purge_while_it_is_committed_wins(store: DiskStore, directory: Path) -> None:
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
-    await fill.write(BODY)
+    fill.write(BODY)
     committing = asyncio.ensure_future(fill.commit(an_entry(body=BODY), max_variants=8))
     await asyncio.sleep(0)
     receipt = store.purge(Purge.key(KEY))
@@ -93,9 +94,9 @@ async def test_a_purge_while_it_is_committed_wins(store: DiskStore, directory: P
 
 
 async def test_whoever_commits_may_leave(store: DiskStore, directory: Path) -> None:
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
-    await fill.write(BODY)
+    fill.write(BODY)
     committing = asyncio.ensure_future(fill.commit(an_entry(body=BODY), max_variants=8))
     await asyncio.sleep(0)
     committing.cancel()
@@ -111,28 +112,28 @@ async def test_whoever_commits_may_leave(store: DiskStore, directory: Path) -> N
 async def test_a_disk_that_fails_ends_the_fill(
     store: DiskStore, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_arguments: object) -> int:
+    def fail(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
-    monkeypatch.setattr(aiofiles.threadpool.binary.AsyncBufferedIOBase, "write", fail)
-    for _ in range(3):
-        await fill.write(BODY)
+    monkeypatch.setattr(fill_module, "write_all", fail)
+    assert fill.write(BODY)
     assert not await fill.commit(an_entry(body=BODY), max_variants=8)
     assert fill.over
+    await fill.abort()
     assert parts(directory) == []
     assert store.statistics().alarm == "[Errno 28] No space left on device"
-    assert await store.begin() is None
+    assert store.begin() is None
 
 
 async def test_a_fill_that_runs_when_the_tier_closes_is_over(directory: Path) -> None:
     store = a_store(directory)
     await store.open()
-    fill = await store.begin()
+    fill = store.begin()
     assert fill is not None
-    await fill.write(BODY)
+    fill.write(BODY)
     await store.close()
     assert fill.over
-    assert not await fill.write(BODY)
+    assert not fill.write(BODY)
     assert parts(directory) == []

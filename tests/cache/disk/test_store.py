@@ -28,7 +28,7 @@ async def test_a_closed_store_stores_and_finds_nothing(directory: Path) -> None:
     await store.close()
     assert await store.load(KEY, ()) is None
     assert not store.put(an_entry(), max_variants=8)
-    assert await store.begin() is None
+    assert store.begin() is None
 
 
 async def test_what_is_queued_is_written_before_it_closes(directory: Path) -> None:
