@@ -59,7 +59,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.access admin.allowance admin.app admin.client admin.control admin.exposition
+            __main__ admin.access admin.administered admin.allowance admin.app admin.client admin.control admin.exposition
             admin.tables cli compression.compressor explaining metrics server.access_log server.binding
             server.certificate server.change server.client_connection server.client_transport server.delivery
             server.echo server.exchange server.folding server.gate server.gate_keeper server.head_table

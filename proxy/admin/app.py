@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from proxy.admin.administered import Administered
 from proxy.admin.control import MAX_BODY_BYTES, Control
 from proxy.admin.exposition import Exposition
 from proxy.clock import Clock
@@ -20,11 +21,11 @@ from proxy.config.settings import AdminSettings
 from proxy.server.binding import Binding, bind
 
 if TYPE_CHECKING:
-    from proxy.server.server import Server
+    from proxy.server.server import ServerStatistics
 
 logger = logging.getLogger(__name__)
 
-_ADVICE = "Choose another address under admin.address, or with --admin; --admin off goes without"
+ADVICE = "Choose another address under admin.address, or with --admin; --admin off goes without"
 _STOP_TIMEOUT_S = 1.0
 """How long a scraper that reads slowly holds up the end of the process."""
 
@@ -36,17 +37,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AdminListener:
     """Serves what an operator asks for."""
 
-    def __init__(self, settings: AdminSettings, *, server: Server, clock: Clock) -> None:
+    def __init__(self, settings: AdminSettings, *, subject: Administered, clock: Clock) -> None:
         self._settings = settings
-        self._server = server
-        self._control = Control(
-            settings,
-            purger=server.proxy.purger,
-            explainer=server.proxy.explainer,
-            binding=self._bound,
-            clock=clock,
-        )
-        self._exposition = Exposition(server.statistics)
+        self._subject = subject
+        self._control = Control(settings, subject=subject, binding=self._bound, clock=clock)
+        self._latest: ServerStatistics | None = None
+        self._exposition = Exposition(self._read)
         self._binding: Binding | None = None
         self._runner: web.AppRunner | None = None
 
@@ -62,9 +58,16 @@ class AdminListener:
         assert self._binding is not None, "requests come after the start"
         return self._binding
 
-    async def start(self) -> None:
-        """Listen. Raises: ConfigError if the address cannot be used."""
-        self._binding = bind(self._settings.address, advice=_ADVICE)
+    def _read(self) -> ServerStatistics:
+        assert self._latest is not None, "a scrape asks for them first"
+        return self._latest
+
+    async def start(self, binding: Binding | None = None) -> None:
+        """Listen, on a socket that is bound already if there is one.
+
+        Raises: ConfigError if the address cannot be used.
+        """
+        self._binding = binding or bind(self._settings.address, advice=ADVICE)
         if self._binding.public:
             logger.warning("admin_exposed address=%s: keep it off public networks", self._binding.address)
         app = web.Application(middlewares=[_plain_errors], client_max_size=MAX_BODY_BYTES)
@@ -90,12 +93,12 @@ class AdminListener:
             self._binding.remove_file()
 
     async def _health(self, _request: web.Request) -> web.Response:
-        if self._server.healthy:
+        if self._subject.healthy:
             return web.Response(text="ok\n")
-        draining = self._server.statistics().draining
-        return web.Response(status=503, text="draining\n" if draining else "starting\n")
+        return web.Response(status=503, text="draining\n" if self._subject.draining else "starting\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        self._latest = await self._subject.statistics()
         text, content_type = self._exposition.rendered(
             accept=",".join(request.headers.getall("Accept", [])), names=request.query.getall("name[]", [])
         )
@@ -105,7 +108,7 @@ class AdminListener:
         return response
 
     async def _statistics(self, _request: web.Request) -> web.Response:
-        text = json.dumps(_plain(self._server.statistics()), indent=2)
+        text = json.dumps(_plain(await self._subject.statistics()), indent=2)
         return web.Response(text=text + "\n", content_type="application/json")
 
 

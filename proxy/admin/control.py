@@ -16,16 +16,15 @@ from typing import Any
 from aiohttp import web
 
 from proxy.admin.access import Denied, check_access
+from proxy.admin.administered import Administered
 from proxy.admin.allowance import Allowance
 from proxy.clock import Clock
 from proxy.config.settings import AdminSettings
 from proxy.errors import ClientError, ProxyError
-from proxy.explaining import Explainer
 from proxy.http.fields import Pair
 from proxy.http.rendering import phrase_of
 from proxy.policy.purge_order import parse_order
 from proxy.server.binding import Binding
-from proxy.server.purger import Purger
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +44,12 @@ class Control:
         self,
         settings: AdminSettings,
         *,
-        purger: Purger,
-        explainer: Explainer,
+        subject: Administered,
         binding: Callable[[], Binding],
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._purger = purger
-        self._explainer = explainer
+        self._subject = subject
         self._binding = binding
         self._allowance = Allowance(per_s=settings.request_rate, clock=clock)
 
@@ -104,8 +101,7 @@ class Control:
             )
         order = parse_order(_json(await request.read()))
         began = time.perf_counter()
-        receipt = self._purger.purge(order)
-        entries = await self._purger.settled(receipt)
+        entries = await self._subject.purge(order)
         took_s = time.perf_counter() - began
         logger.info(
             "purged kind=%s soft=%s entries=%d seconds=%.3f client=%s values=%s",
@@ -126,10 +122,10 @@ class Control:
         fields = tuple(_field(line) for line in request.query.getall("header", []))
         if len(fields) > MAX_FIELDS:
             raise ClientError(f"header is given {len(fields)} times; at most {MAX_FIELDS} are read")
-        explanation = self._explainer.explain(
+        explained = await self._subject.explain(
             urls[0], method=request.query.get("method", "GET"), fields=fields
         )
-        return _answer(200, explanation.document(), "application/json")
+        return _answer(200, explained, "application/json")
 
 
 def _json(body: bytes) -> object:

@@ -35,14 +35,14 @@ class Purger:
 
         Raises: ClientError, RouteNotFound (404), and RefusedError (503) while many are being swept.
         """
-        coverage = self._coverage_of(order)
+        coverage = coverage_of_order(order, self._router)
         if self._cache.purge_statistics().pending >= MAX_PENDING:
             raise RefusedError(f"{MAX_PENDING} purges are being swept; try again")
         return self._cache.begin_purge(coverage, soft=order.soft)
 
     def purge_target(self, request: RequestHead, *, soft: bool) -> PurgeReceipt:
         """Purge every response of the request's target. Raises: ClientError, RouteNotFound (404)."""
-        return self._cache.begin_purge(self._targets(request), soft=soft)
+        return self._cache.begin_purge(_targets(request, self._router), soft=soft)
 
     async def settled(self, receipt: PurgeReceipt) -> int:
         """Wait until all is found and no restart can bring it back; how many entries of memory it was.
@@ -53,28 +53,31 @@ class Purger:
         await self._cache.durable()
         return entries if receipt.elsewhere is None else entries + await receipt.elsewhere
 
-    def _coverage_of(self, order: PurgeOrder) -> Coverage:
-        match order.kind:
-            case PurgeKind.URL:
-                return self._targets(request_of_url(order.values[0]))
-            case PurgeKind.TAG:
-                return Tagged(labels(order))
-            case PurgeKind.PREFIX:
-                return prefixed(request_of_url(order.values[0]), routes=self._router.routes)
-            case PurgeKind.PATTERN:
-                return Matching(compiled(order.values[0]))
-            case PurgeKind.EVERYTHING:
-                return Everything()
-            case PurgeKind.INVALIDATION:
-                raise AssertionError("an invalidation is not ordered")
-            case never:
-                assert_never(never)
 
-    def _targets(self, request: RequestHead) -> Targets:
-        route = self._router.match(request.authority, request.path)
-        if route is None:
-            raise RouteNotFound(
-                f"no route takes host {request.authority.decode()}, path {request.path.decode()}: "
-                "nothing of it can be stored; `lockgate check` shows the routes"
-            )
-        return Targets(target_keys(route, request))
+def coverage_of_order(order: PurgeOrder, router: Router) -> Coverage:
+    """What is ordered to be purged, by the routes. Raises: ClientError, RouteNotFound (404)."""
+    match order.kind:
+        case PurgeKind.URL:
+            return _targets(request_of_url(order.values[0]), router)
+        case PurgeKind.TAG:
+            return Tagged(labels(order))
+        case PurgeKind.PREFIX:
+            return prefixed(request_of_url(order.values[0]), routes=router.routes)
+        case PurgeKind.PATTERN:
+            return Matching(compiled(order.values[0]))
+        case PurgeKind.EVERYTHING:
+            return Everything()
+        case PurgeKind.INVALIDATION:
+            raise AssertionError("an invalidation is not ordered")
+        case never:
+            assert_never(never)
+
+
+def _targets(request: RequestHead, router: Router) -> Targets:
+    route = router.match(request.authority, request.path)
+    if route is None:
+        raise RouteNotFound(
+            f"no route takes host {request.authority.decode()}, path {request.path.decode()}: "
+            "nothing of it can be stored; `lockgate check` shows the routes"
+        )
+    return Targets(target_keys(route, request))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proxy.admin.administered import OneServer
 from proxy.admin.app import AdminListener
 from proxy.cache.disk.store import DiskStore
 from proxy.cache.elsewhere import Elsewhere
@@ -111,7 +112,7 @@ class Server:
         ]
         self._admin: AdminListener | None = None
         if config.admin.enabled and place is None:
-            self._admin = AdminListener(config.admin, server=self, clock=self._clock)
+            self._admin = AdminListener(config.admin, subject=OneServer(self), clock=self._clock)
 
     def __repr__(self) -> str:
         return f"<Server {self.addresses} draining={self._draining}>"
