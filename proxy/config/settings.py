@@ -547,6 +547,37 @@ class CacheSettings(Settings):
         return self
 
 
+class JournalSettings(Settings):
+    """The journal of queued writes: what was promised to a client outlives the process in it."""
+
+    directory: Path
+    """Where it lies: a directory of its own on a local disk, used by one Lockgate at a time."""
+    key_file: Path | None = None
+    """The key that requests and answers are encrypted with, 64 hexadecimal digits; else one is made beside the journal."""
+    shards: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Into how many numbered sequences of events the keys are divided; fixed for the life of a journal."""
+    max_writes: PositiveInt = 100_000
+    """Writes that have not ended, those that clients wait for included; the next one is refused with 503."""
+    max_bytes: PositiveInt = 256 * MiB
+    """Bodies of these writes, all together; they are kept in memory, too."""
+    spool_above_bytes: PositiveInt = 1 * MiB
+    """A larger body gets a file of its own."""
+    min_free_bytes: NonNegativeInt = 256 * MiB
+    """Room that is left free on the file system; below it no write is taken in, so that those that run can end."""
+    retry_after_s: PositiveFloat = 5.0
+    """When the disk is full, one write may try again after this long."""
+    retention_s: PositiveFloat = 86_400.0
+    """How long the end of a write can be asked for."""
+    max_results: PositiveInt = 1_000_000
+    """Ends that are kept; the oldest goes first."""
+    event_retention_s: PositiveFloat = 86_400.0
+    """How long an event can be read again."""
+    max_events: PositiveInt = 1_000_000
+    """Events that are kept, an equal part of them for each shard; the oldest goes first."""
+    max_dead_letters: PositiveInt = 10_000
+    """Dead letters that are kept for an operator; the oldest goes first, and the log says so."""
+
+
 class CompressorSettings(Settings):
     """The threads that compress, shared by all routes."""
 
