@@ -573,7 +573,7 @@ class JournalSettings(Settings):
     event_retention_s: PositiveFloat = 86_400.0
     """How long an event can be read again."""
     max_events: PositiveInt = 1_000_000
-    """Events that are kept, an equal part of them for each shard; the oldest goes first."""
+    """Events that are kept; the oldest goes first."""
     max_dead_letters: PositiveInt = 10_000
     """Dead letters that are kept for an operator; the oldest goes first, and the log says so."""
 
