@@ -15,7 +15,7 @@ from tests.scenario import World
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-_SCENARIO_FIXTURES = frozenset({"world", "transported", "stage", "hosting"})
+_SCENARIO_FIXTURES = frozenset({"world", "transported", "stage", "hosting", "machine", "two"})
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:

@@ -167,8 +167,11 @@ class World:
     async def connect(self, name: str) -> Wire:
         """A connection to Lockgate."""
         server = await self.started()
+        return await self.connect_at(server.addresses[0], name)
+
+    async def connect_at(self, address: str, name: str) -> Wire:
+        """A connection to this address."""
         loop = asyncio.get_running_loop()
-        address = server.addresses[0]
 
         def make() -> Wire:
             return Wire(name, self.transcript)

@@ -23,6 +23,7 @@ class SeatedIn(Protocol):
     """What a seat needs of its flight."""
 
     body: SharedBody
+    asked_mono: float
 
     def give_up(self, seat: Seat) -> None:
         """The exchange leaves."""

@@ -251,6 +251,13 @@ class ContentCoding(StrEnum):
     ZSTD = "zstd"
 
 
+class PartialRule(StrEnum):
+    """How a response is fetched and stored of which clients may want parts."""
+
+    WHOLE = "whole"
+    SLICES = "slices"
+
+
 class RouteCacheSettings(Settings):
     """What may be stored and how long it is served."""
 
@@ -294,6 +301,14 @@ class RouteCacheSettings(Settings):
     """Whether an unsafe request that succeeds invalidates what its answer's Location and Content-Location name on this origin, too."""
     accept_encoding: tuple[ContentCoding, ...] | None = None
     """What the origin distinguishes: Accept-Encoding is reduced to those of these that the client takes, for the variant and for the origin; `[]` asks for identity, null leaves it as it came."""
+    partial: PartialRule = PartialRule.WHOLE
+    """`whole` fetches and stores an object in one piece, whatever range is asked for; `slices` fetches and stores large ones in parts, each for itself, where the origin gives ranges and strong validators."""
+    slice_bytes: Annotated[int, Field(ge=1024, le=1 * GiB)] = 1 * MiB
+    """Size of a slice; what is no larger is stored in one piece."""
+    slices_ahead: Annotated[int, Field(ge=0, le=16)] = 1
+    """Slices that are fetched ahead of the one that a client is being sent."""
+    whole_for_s: NonNegativeFloat = 300.0
+    """How long a URL is fetched in one piece whose origin gave no usable slice."""
 
     @model_validator(mode="after")
     def _strict_is_strict(self) -> Self:
@@ -604,6 +619,8 @@ class WorkersSettings(Settings):
     """A worker that has not answered for this long is killed."""
     start_timeout_s: PositiveFloat = 60.0
     """A worker that is not ready after this is killed; a reload or an upgrade is given up."""
+    owner_timeout_s: PositiveFloat = 2.0
+    """A worker that asks another one, which owns a key, goes elsewhere when that has shown no sign of life for this long."""
     restart_delay_max_s: PositiveFloat = 10.0
     """Longest wait before a worker is started again that keeps failing; the first wait is 0.1 s and each is twice the last."""
 

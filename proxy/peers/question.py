@@ -21,6 +21,8 @@ from proxy.policy.keys import CacheKey
 
 FIELD = b"Lockgate-Question"
 
+NOBODY = ClientAddress(None, "http")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -47,7 +49,7 @@ class Heard:
     slot: int
     arrangement: str
     request: RequestHead | None = None
-    client: ClientAddress = ClientAddress(None, "http")
+    client: ClientAddress = NOBODY
     stored_only: bool = False
 
 
@@ -87,9 +89,9 @@ def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
     return FIELD, json.dumps(told, separators=(",", ":")).encode("ascii")
 
 
-def look_field(*, slot: int, arrangement: str) -> Pair:
+def look_field(*, slot: int) -> Pair:
     """The field of a request that only wants to see whether anybody is there."""
-    return FIELD, json.dumps({"slot": slot, "arrangement": arrangement}).encode("ascii")
+    return FIELD, json.dumps({"slot": slot, "arrangement": ""}).encode("ascii")
 
 
 def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:

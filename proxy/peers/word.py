@@ -55,7 +55,7 @@ FROM_STORE = frozenset({Answered.HIT, Answered.STALE})
 
 @dataclass(frozen=True, slots=True)
 class OwnersWord:
-    """Of an answer. `age_s` was its age at `at_mono`; None where it may not be shared, and Age is the origin's.
+    """Of an answer. `age_s` was its age at `at_mono`; None where it may not be shared and has the origin's.
 
     `began_mono` is when the owner asked the origin for it. `forward`, `forward_status`, `stored` and
     `collapsed` are what Cache-Status tells; None leaves a parameter out. `ends_with_connection` says that the

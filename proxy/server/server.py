@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.admin.administered import OneServer
@@ -14,11 +14,14 @@ from proxy.cache.disk.store import DiskStore
 from proxy.cache.elsewhere import Elsewhere
 from proxy.clock import Clock, SystemClock
 from proxy.compression.encoders import check_codings
-from proxy.config.settings import Config
+from proxy.config.settings import Config, OriginSettings
 from proxy.errors import ConfigError
 from proxy.origin.client import OriginClient
 from proxy.origin.port import Origin
 from proxy.origin.statistics import OriginStatistics
+from proxy.peers.neighbourhood import Neighbourhood
+from proxy.peers.peers import share_of_origin
+from proxy.peers.statistics import PeerStatistics
 from proxy.server.access_log import AccessLog, AccessLogStatistics
 from proxy.server.binding import Binding
 from proxy.server.change import Change, unchangeable
@@ -43,7 +46,8 @@ class ServerStatistics:
     """Everything that is counted, for the admin listener and for tests.
 
     `leak_ratio` is what origins answered with something that may be shared, divided by the exchanges that
-    were answered with such a thing; None before the first of them. `access_log` is None without a log.
+    were answered with such a thing; None before the first of them. `access_log` is None without a log,
+    `peers` without other workers.
     """
 
     started_at: float
@@ -56,6 +60,7 @@ class ServerStatistics:
     access_log: AccessLogStatistics | None
     proxy: ProxyStatistics
     origins: dict[str, OriginStatistics]
+    peers: PeerStatistics | None = None
 
 
 class Server:
@@ -84,22 +89,25 @@ class Server:
         self._started = self._draining = False
         self._crowd = Crowd(config.limits)
         self._access_log = AccessLog(config.access_log.path) if config.access_log.enabled else None
-        self._origins = {
-            name: OriginClient(name, settings, clock=self._clock) for name, settings in config.origins.items()
-        }
+        self._origins = {name: self._client(name, settings) for name, settings in config.origins.items()}
         self._retired: set[OriginClient] = set()
-        origins: dict[str, Origin] = dict(self._origins)
+        self._neighbourhood: Neighbourhood | None = None
+        if place is not None and place.slots > 1:
+            self._neighbourhood = Neighbourhood(config, place, clock=self._clock)
         ledger = self._ledger = Ledger(self._access_log)
         disk = config.cache.disk
         self._disk = None if disk is None or disk_later else DiskStore(disk, clock=self._clock)
         self.proxy = Proxy(
             config,
-            origins=origins,
+            origins=self._origins_for_clients(),
             clock=self._clock,
             ledger=ledger,
             disk=self._disk,
             elsewhere=elsewhere,
+            owners=None if self._neighbourhood is None else self._neighbourhood.peers,
         )
+        if self._neighbourhood is not None:
+            self._neighbourhood.use(self.proxy, config, origins=self._origins)
         self._listeners = [
             Listener(
                 settings,
@@ -113,6 +121,14 @@ class Server:
         self._admin: AdminListener | None = None
         if config.admin.enabled and place is None:
             self._admin = AdminListener(config.admin, subject=OneServer(self), clock=self._clock)
+
+    def _client(self, name: str, settings: OriginSettings) -> OriginClient:
+        return OriginClient(name, share_of_origin(settings, self.place), clock=self._clock)
+
+    def _origins_for_clients(self) -> Mapping[str, Origin]:
+        return (
+            self._origins if self._neighbourhood is None else self._neighbourhood.behind_owners(self._origins)
+        )
 
     def __repr__(self) -> str:
         return f"<Server {self.addresses} draining={self._draining}>"
@@ -150,6 +166,7 @@ class Server:
             access_log=None if self._access_log is None else self._access_log.statistics(),
             proxy=proxy,
             origins={name: origin.statistics() for name, origin in self._origins.items()},
+            peers=None if self._neighbourhood is None else self._neighbourhood.statistics(),
         )
 
     async def start(self) -> None:
@@ -164,6 +181,8 @@ class Server:
                 await self._disk.open()
             if self._admin is not None:
                 await self._admin.start()
+            if self._neighbourhood is not None:
+                await self._neighbourhood.start()
             for index, listener in enumerate(self._listeners):
                 await listener.start(self._sockets[index] if self._sockets else ())
         except BaseException:
@@ -186,7 +205,7 @@ class Server:
             if self.config.origins.get(name) == settings
         }
         fresh = {
-            name: OriginClient(name, settings, clock=self._clock)
+            name: self._client(name, settings)
             for name, settings in config.origins.items()
             if name not in kept
         }
@@ -197,8 +216,16 @@ class Server:
         config, before = change.config, self.proxy
         retired = [origin for name, origin in self._origins.items() if change.origins.get(name) is not origin]
         self.config, self._origins = config, dict(change.origins)
-        origins: dict[str, Origin] = dict(change.origins)
-        self.proxy = Proxy(config, origins=origins, clock=self._clock, ledger=self._ledger, before=before)
+        self.proxy = Proxy(
+            config,
+            origins=self._origins_for_clients(),
+            clock=self._clock,
+            ledger=self._ledger,
+            before=before,
+            owners=None if self._neighbourhood is None else self._neighbourhood.peers,
+        )
+        if self._neighbourhood is not None:
+            self._neighbourhood.use(self.proxy, config, origins=self._origins)
         self._crowd.limits = config.limits
         for listener in self._listeners:
             listener.switch(
@@ -244,7 +271,8 @@ class Server:
         self._draining = True
         for listener in self._listeners:
             listener.hand_over()
-        if await self._gone_within(self.config.shutdown_timeout_s):
+        # The others of this generation hand over, too, and ask until they are done.
+        if await self._gone_within(self.config.shutdown_timeout_s, of_workers=False):
             return 0
         return await self.drain()
 
@@ -258,6 +286,8 @@ class Server:
             await asyncio.sleep(self.config.shutdown_delay_s)
         for listener in self._listeners:
             listener.start_draining()
+        if self._neighbourhood is not None:
+            self._neighbourhood.stop_answering()
         if await self._gone_within(self.config.shutdown_timeout_s):
             return 0
         cut = sum(listener.cut() for listener in self._listeners)
@@ -270,23 +300,29 @@ class Server:
         for listener in self._listeners:
             listener.stop_accepting()
             listener.cut()
+        if self._neighbourhood is not None:
+            self._neighbourhood.cut()
         self.proxy.close()
         await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
         if self._disk is not None:  # after its readers
             await self._disk.close()
         for origin in (*self._origins.values(), *self._retired):
             await origin.close()
+        if self._neighbourhood is not None:
+            await self._neighbourhood.close()
         if self._admin is not None:
             await self._admin.stop()
         if self._access_log is not None:
             await self._access_log.close()
 
-    async def _gone_within(self, timeout_s: float) -> bool:
-        """Whether all connections and exchanges have ended before the time is over."""
+    async def _gone_within(self, timeout_s: float, *, of_workers: bool = True) -> bool:
+        """Whether all connections and exchanges have ended before the time is over, those of workers too."""
         try:
             async with asyncio.timeout(timeout_s):
                 for listener in self._listeners:
                     await listener.wait_gone()
+                if of_workers and self._neighbourhood is not None:
+                    await self._neighbourhood.wait_gone()
         except TimeoutError:
             return False
         return True

@@ -1,0 +1,100 @@
+"""A question of another worker in progress: an exchange as any other, but for its two ends.
+
+It begins with what the question tells of the client, in the place of what the connection would; it is decided
+on and answered by the same code, with this worker's own origins: a question is never passed on to another
+worker. It ends with an error that the asker raises again, not with a page for a client.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from aiohttp import StreamReader
+from aiohttp.http_parser import RawRequestMessage
+
+from proxy.coalesce.answer import Outcome
+from proxy.errors import ClientGone, NotStored, ProxyError
+from proxy.http.messages import ResponseHead
+from proxy.http.rendering import render_fields
+from proxy.peers.peers import Peers
+from proxy.peers.question import Heard
+from proxy.peers.word import Trouble, trouble_of, word_field
+from proxy.policy.cache_status import ForwardReason
+from proxy.policy.hop_by_hop import end_to_end
+from proxy.server.client_connection import ClientConnection
+from proxy.server.exchange import Exchange
+from proxy.server.prepared import Prepared, Unanswerable
+from proxy.server.response_writer import ResponseWriter
+from proxy.server.serving import Hall, Services, Serving
+
+logger = logging.getLogger(__name__)
+
+
+class Answering(Serving):
+    """Answers one question."""
+
+    __slots__ = ("_heard", "_peers")
+
+    def __init__(
+        self,
+        services: Services,
+        hall: Hall,
+        connection: ClientConnection,
+        message: RawRequestMessage,
+        body: StreamReader,
+        *,
+        heard: Heard,
+        peers: Peers,
+    ) -> None:
+        super().__init__(services, hall, connection, message, body)
+        self._heard = heard
+        self._peers = peers
+
+    def _prepare(self) -> Prepared:
+        exchange, client, request = self.exchange, self._heard.client, self._heard.request
+        assert request is not None, "a look is no exchange"
+        exchange.client, exchange.trusted = client.ip or "", client.trusted
+        exchange.request = request
+        # The connection is the asker's, whatever version its client speaks.
+        exchange.writer.meant_for(replace(request, minor_version=1))
+        prepared = self._services.heads.of_request(request, trusted=client.trusted)
+        if isinstance(prepared, Unanswerable):
+            raise prepared.error
+        if prepared.key is None or not self._peers.answers(prepared.key, self._heard.slot):
+            raise NotStored("this worker does not stand before the asker in the order of the key")
+        if self._heard.stored_only:
+            prepared.directives = replace(prepared.directives, only_if_cached=True)
+        exchange.prepared = prepared
+        exchange.route = prepared.route.name
+        return prepared
+
+    def _informed(self, head: ResponseHead) -> None:
+        if head.status != 100:
+            self.exchange.writer.informational(replace(head, fields=end_to_end(head.fields)))
+
+    async def _pass(self, prepared: Prepared, reason: ForwardReason, outcome: Outcome) -> None:
+        raise NotStored("nobody else shares this: the asker passes it through itself")
+
+    def _failed(self, error: ProxyError) -> None:
+        exchange, writer = self.exchange, self.exchange.writer
+        exchange.reason = str(error)
+        exchange.outcome = Outcome.REFUSED if isinstance(error, NotStored) else Outcome.FAILED
+        if isinstance(error, ClientGone):
+            exchange.client_gone()
+            writer.keep_alive = False
+        elif writer.head_sent:
+            exchange.aborted = True
+            logger.debug("answer_to_worker_cut status=%d reason=%s", writer.status, error)
+            writer.abort()
+        else:
+            answer_trouble(exchange, trouble_of(error), status=error.status)
+
+
+def answer_trouble(exchange: Exchange, trouble: Trouble, *, status: int) -> None:
+    """Tell another worker that there is no answer."""
+    try:
+        writer: ResponseWriter = exchange.writer
+        writer.start(status, render_fields((word_field(trouble),)), length=0)
+    except ClientGone:
+        exchange.aborted = True
