@@ -83,6 +83,16 @@ class AdminListener:
         await self._runner.setup()
         await web.SockSite(self._runner, self._binding.sock).start()
 
+    async def release(self) -> Binding:
+        """Stop answering; the socket goes on queueing for whoever takes it."""
+        binding = self._bound()
+        held = binding.sock.dup()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        binding.sock = held
+        return binding
+
     async def stop(self) -> None:
         """Close it. Idempotent."""
         if self._runner is not None:

@@ -30,6 +30,16 @@ class Binding:
         return self._path is not None
 
     @property
+    def path(self) -> Path | None:
+        """Of a Unix socket."""
+        return self._path
+
+    @property
+    def owns_file(self) -> bool:
+        """Whether `remove_file` has anything to remove."""
+        return self._file is not None
+
+    @property
     def public(self) -> bool:
         """Whether others than this machine can reach it."""
         host = self.address.rpartition(":")[0]

@@ -42,6 +42,19 @@ CUT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class WorkersStatistics:
+    """The workers of a supervisor: those that live, those of them that serve, and what became of others.
+
+    `restarts` took the slot of one that ended; `killed_at_purges` did not confirm a purge in time.
+    """
+
+    running: int
+    ready: int
+    restarts: int
+    killed_at_purges: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatistics:
     """Everything that is counted, for the admin listener and for tests.
 
@@ -61,6 +74,8 @@ class ServerStatistics:
     proxy: ProxyStatistics
     origins: dict[str, OriginStatistics]
     peers: PeerStatistics | None = None
+    workers: WorkersStatistics | None = None
+    """None where there is no supervisor."""
 
 
 class Server:
