@@ -27,6 +27,8 @@ INDIFFERENT = frozenset(
     }
 )  # fmt: skip
 
+_MATTERS, _INDIFFERENT, _BY_PRESENCE = 1, 2, 3
+
 _MEMO_NAMES = 1024
 """Names as clients spell them, of which is remembered what they are."""
 
@@ -39,7 +41,7 @@ class Folding:
         self.indifferent = INDIFFERENT - looked_at
         self._longest = config.limits.max_field_bytes - max(map(len, INDIFFERENT))
         self._max_fields = config.limits.max_fields
-        self._is_indifferent: dict[bytes, bool] = {}
+        self._kinds: dict[bytes, int] = {}
 
     def __repr__(self) -> str:
         return f"<Folding but for {len(self.indifferent)} fields>"
@@ -52,31 +54,31 @@ class Folding:
         kept: list[Pair] = []
         indifferent_bytes = 0
         with_cookie = False
-        memo = self._is_indifferent
+        memo = self._kinds
         for pair in message.raw_headers:
             name, value = pair
-            indifferent = memo.get(name)
-            if indifferent is None:
-                indifferent = self._learn(name)
-            if not indifferent:
+            kind = memo.get(name) or self._learn(name)
+            if kind == _MATTERS:
                 kept.append(pair)
-            elif len(value) > self._longest:
+                continue
+            if len(value) > self._longest:
                 return None
-            else:
-                indifferent_bytes += len(name) + len(value) + 4
-                with_cookie = with_cookie or name in _COOKIE
+            indifferent_bytes += len(name) + len(value) + 4
+            if kind == _BY_PRESENCE:
+                with_cookie = True
         if len(message.raw_headers) > self._max_fields:
             return None
         return (message.path, with_cookie, tuple(kept), message.method, message.version), indifferent_bytes
 
-    def _learn(self, name: bytes) -> bool:
-        indifferent = name.lower() in self.indifferent
-        if len(self._is_indifferent) < _MEMO_NAMES:
-            self._is_indifferent[name] = indifferent
-        return indifferent
-
-
-_COOKIE = frozenset({b"Cookie", b"cookie", b"COOKIE"})
+    def _learn(self, name: bytes) -> int:
+        lower = name.lower()
+        if lower not in self.indifferent:
+            kind = _MATTERS
+        else:
+            kind = _BY_PRESENCE if lower == b"cookie" else _INDIFFERENT
+        if len(self._kinds) < _MEMO_NAMES:
+            self._kinds[name] = kind
+        return kind
 
 
 def values_of(message: RawRequestMessage, names: frozenset[bytes]) -> tuple[Pair, ...]:
