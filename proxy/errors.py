@@ -162,6 +162,10 @@ class OriginBodyCut(OriginError):
     """The origin's body ended before its declared end, or broke its framing."""
 
 
+class RepresentationChanged(OriginError):
+    """The origin's object changed, or went, between two slices of one answer: what was begun cannot be ended."""
+
+
 class FlightFailed(OriginError):
     """The forward request that this exchange waited for failed; the fact is told, not the leader's answer."""
 

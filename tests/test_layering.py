@@ -54,7 +54,8 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
             coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
             coalesce.keeping coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
-            coalesce.refreshing coalesce.seat coalesce.validating
+            coalesce.refreshing coalesce.representations coalesce.seat coalesce.slice_memory
+            coalesce.slice_source coalesce.sliced_answer coalesce.sliced_body coalesce.slicing coalesce.validating
         """,
     },
     "shells": {

@@ -15,9 +15,13 @@ BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask i
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
 VALUES = "values that decide nothing; every test of the lanes makes them"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
+SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
+    "coalesce/slice_source.py": SLICES,
+    "coalesce/sliced_answer.py": SLICES,
+    "coalesce/slicing.py": SLICES,
     "coalesce/plan.py": "values that decide nothing; every test of the flights makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
     "cache/elsewhere.py": "a protocol; `tests/workers/test_told.py` has what speaks it",

@@ -61,6 +61,11 @@ class Answer:
     entry: Entry | None = None
     seat: Seat | None = None
 
+    @property
+    def in_any_order(self) -> bool:
+        """Whether all of the body can be read, from wherever one begins."""
+        return self.body.whole
+
     def reader(self, first: int | None = None, last: int | None = None) -> BodyReader:
         """A reader of the body, or of the octets from `first` up to and including `last`."""
         if self.seat is None or self.body is not self.seat.flight.body:

@@ -10,7 +10,9 @@ from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest, OnInformational, Origin
 from proxy.policy.cache_control import RequestDirectives
+from proxy.policy.key_parts import slice_key
 from proxy.policy.keys import CacheKey
+from proxy.policy.partial import Slice
 
 
 class BuildForward(Protocol):
@@ -34,7 +36,7 @@ class Ask:
 
     `key` is that of the request's own target until the coalescer has placed it among equivalent targets;
     `target_key` keeps it then. `with_authorization` requests share only what is stored for the key and
-    allows it (RFC 9111 §3.5).
+    allows it (RFC 9111 §3.5). With a `slice` it asks for that alone: see `of_slice`.
     """
 
     key: CacheKey
@@ -46,12 +48,34 @@ class Ask:
     with_authorization: bool = False
     on_informational: OnInformational | None = None
     target_key: CacheKey | None = None
+    slice: Slice | None = None
 
     def placed(self, stored: Places) -> Ask:
         """The ask under the key that it shares with equivalent targets, as of now."""
         target_key = self.target_key or self.key
         key = stored.placed(target_key)
         return self if key == self.key else replace(self, key=key, target_key=target_key)
+
+    def of_slice(self, part: Slice, *, directives: RequestDirectives | None = None) -> Ask:
+        """The ask for a slice: under a key of its own, with a Range of ours in the place of the client's.
+
+        `directives` take the place of the client's for what continues an answer that has begun.
+        """
+        forward = self.forward
+
+        def forward_slice(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
+            return forward(conditions=(*part.conditions(), *conditions), alone=False)
+
+        fields = self.request.fields.without((b"range", b"if-range"))
+        return replace(
+            self,
+            key=slice_key(self.target_key or self.key, part.number, part.slice_bytes),
+            target_key=None,
+            request=replace(self.request, fields=fields),
+            directives=self.directives if directives is None else directives,
+            forward=forward_slice,
+            slice=part,
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -63,6 +63,17 @@ TIMED_OUT_RELEASE_RATE = 100.0
 time-out strikes all at once, and the origin is slow already."""
 
 
+class Unsliced(ProxyError):
+    """Told to `Slicing`: what came to a request for a slice is not for this one; go on for the whole.
+
+    `again`: not yet, as it may have been about another's request only.
+    """
+
+    def __init__(self, *, again: bool) -> None:
+        super().__init__("what came is no slice for this request")
+        self.again = again
+
+
 @dataclass(slots=True, eq=False)
 class Joined:
     """A seat in a flight, and why the request goes to the origin."""
@@ -223,6 +234,7 @@ class Coalescer:
             validating=validating,
             reelection=reelection,
             on_informational=ask.on_informational,
+            slice=ask.slice,
         )
         flight = self._flights.start(plan, joinable=joinable)
         role = Role.LEADER if joinable else Role.ALONE
@@ -256,6 +268,7 @@ class Coalescer:
             unconditional=_unconditional(ask),
             validating=validating,
             background=True,
+            slice=ask.slice,
         )
         return self._flights.start(plan, joinable=True)
 
@@ -303,6 +316,8 @@ class Coalescer:
                     seat.leave()  # before waiting again: those who are sent away hold no abandoned fill
                     await self._pacer(ask.route, timed_out=False).wait_turn()
                     return await self._alone(ask, wait)
+                case Regroup(reelection=True) if ask.slice is not None:
+                    raise Unsliced(again=True)
                 case Regroup(reelection=reelection):
                     wait.regroups += 1
                     wait.reelection = wait.reelection or reelection
@@ -321,6 +336,8 @@ class Coalescer:
     async def _alone(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         """A forward request of its own, nobody's company sought."""
         wait.regroups = MAX_REGROUPS + 1
+        if ask.slice is not None:
+            raise Unsliced(again=False)
         ask = ask.placed(self.cache)
         look = look_up(ask, stored=self.cache, now_mono=self._clock.mono())
         if isinstance(look, Serve):
@@ -369,7 +386,7 @@ class Coalescer:
             head=entry.head,
             body=entry.body,
             outcome=Outcome.HIT if ttl_s >= 0 else Outcome.STALE,
-            memo=entry.memo,
+            memo=self.cache.memo_of(entry),
             received_at=entry.received_at,
             age_s=entry.current_age_s(now_mono),
             ttl_s=ttl_s,

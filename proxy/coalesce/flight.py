@@ -47,9 +47,10 @@ from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
 from proxy.policy.hop_by_hop import end_to_end
-from proxy.policy.key_parts import key_under
+from proxy.policy.key_parts import key_under, whole_key
 from proxy.policy.keys import CacheKey, variant_of
 from proxy.policy.no_vary_search import DEFAULT
+from proxy.policy.partial import Seen, seen
 from proxy.policy.sharing import (
     AboutLeader,
     NotForSharing,
@@ -294,17 +295,20 @@ class Flight:
         else:
             self.body.expected_bytes = response.length
             self.body.ends_with_connection = response.framing is Framing.CLOSE
+        taken = seen(self.plan.slice, head, body_bytes=self.body.length)
+        if taken.head is not head:
+            head = leader_head = taken.head
         self.head = head
         requested_at = now - (self._received_mono - self.asked_mono)
         self._initial_age_s = initial_age_s(raw, requested_at=requested_at, received_at=now)
-        verdict = judge(
+        verdict = _of_no_slice(taken) or judge(
             self.plan.request,
-            head,
+            taken.judged,
             route=self.plan.route,
             now=now,
             close_delimited=self.body.ends_with_connection,
             has_fallback=head.status >= 500 and self._has_fallback(),
-            own_conditions=not self.plan.validating.entries and _is_conditional(self.plan.forward),
+            own_conditions=self._has_clients_conditions(),
         )
         self._learn(learn(self.plan, head, verdict, cache=self._cache))
         self._settle_all(verdict, head, leader_head, raw.status)
@@ -313,6 +317,11 @@ class Flight:
                 future.set_result(None)
         self._head_waiters.clear()
         self._deadlines.clear()
+
+    def _has_clients_conditions(self) -> bool:
+        """Whether the origin was sent a Range or conditions that are neither a validation's nor a slice's."""
+        plan = self.plan
+        return plan.slice is None and not plan.validating.entries and _is_conditional(plan.forward)
 
     def _has_fallback(self) -> bool:
         """Whether what is stored may be served in the place of a failure."""
@@ -337,7 +346,10 @@ class Flight:
         """Whether the target of this seat is equivalent to the leader's, by what the answer says."""
         if self.key == self.plan.key:
             return True  # or it had not found the flight
-        return key_under(seat.target_key or self.plan.key, self._search) == self.key
+        target_key = seat.target_key or self.plan.key
+        if self.plan.slice is not None and self.key == whole_key(self.key):
+            target_key = whole_key(target_key)  # the answer turned out to be no slice
+        return key_under(target_key, self._search) == self.key
 
     def _settle_all(
         self, verdict: Verdict, head: ResponseHead, leader_head: ResponseHead, status: int
@@ -553,6 +565,13 @@ _CONDITIONS = frozenset(
 
 def _is_conditional(forward: ForwardRequest) -> bool:
     return any(name.lower() in _CONDITIONS for name, _ in forward.fields)
+
+
+def _of_no_slice(taken: Seen) -> Verdict | None:
+    """The verdict on an answer to our own Range that is not what the others asked for."""
+    if taken.changed:  # whole, and only for who began with what it was before: another may begin anew
+        return AboutLeader(taken.head.status)
+    return None if taken.refusal is None else NotForSharing(Reason.PARTIAL, marks=False)
 
 
 def _ending_of(verdict: Verdict) -> Ending:

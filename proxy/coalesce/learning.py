@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from proxy.cache.cache import ResponseCache
 from proxy.coalesce.plan import FlightPlan
 from proxy.http.messages import ResponseHead
-from proxy.policy.key_parts import key_under
+from proxy.policy.key_parts import key_under, whole_key
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
 from proxy.policy.no_vary_search import DEFAULT, SearchVariance, search_variance
+from proxy.policy.partial import representation_of, slice_label
 from proxy.policy.purges import labels_of
 from proxy.policy.sharing import AboutLeader, NotForSharing, OriginFailed, Shareable, Verdict, WaitingOnly
 from proxy.policy.surrogate_keys import uri_origin
@@ -34,22 +35,36 @@ class Learnt:
 
 def learn(plan: FlightPlan, head: ResponseHead, verdict: Verdict, *, cache: ResponseCache) -> Learnt:
     """What this head tells; the cache remembers of it what concerns later requests."""
-    key, variant, search = plan.key, plan.variant, DEFAULT
+    key, variant, search = _key_asked(plan.key, plan, head, verdict), plan.variant, DEFAULT
     varies_on: tuple[bytes, ...] = ()
     names = vary_names(head)
     if names is not None and _tells_of_the_key(verdict):
         search = search_variance(head.fields)
-        key = _learn_search(plan, head, search, cache=cache)
+        key = _learn_search(plan, head, verdict, search, cache=cache)
         varies_on, variant = names, variant_of(names, plan.request)
         cache.keys.learn_varies_on(key, names)
+        if plan.slice is not None:
+            cache.keys.learn_varies_on(whole_key(key), names)
     return Learnt(
         key=key,
         variant=variant,
         varies_on=varies_on,
         search=search,
-        tags=labels_of(head.fields, origin=uri_origin(plan.request)),
+        tags=labels_of(head.fields, origin=uri_origin(plan.request)) | _slice_labels(key, head),
         terms=_admitted(plan, _learn_mark(plan, key, variant, verdict, cache=cache), cache=cache),
     )
+
+
+def _key_asked(key: CacheKey, plan: FlightPlan, head: ResponseHead, verdict: Verdict) -> CacheKey:
+    """The key, or that of the whole if a slice was asked for and the answer is none that can be used."""
+    if plan.slice is None or (head.status == 206 and not isinstance(verdict, NotForSharing)):
+        return key
+    return key if isinstance(verdict, (AboutLeader, OriginFailed)) else whole_key(key)
+
+
+def _slice_labels(key: CacheKey, head: ResponseHead) -> frozenset[bytes]:
+    representation = representation_of(head) if head.status == 206 else None
+    return frozenset() if representation is None else frozenset({slice_label(whole_key(key), representation)})
 
 
 def _tells_of_the_key(verdict: Verdict) -> bool:
@@ -64,10 +79,10 @@ def _tells_of_the_key(verdict: Verdict) -> bool:
 
 
 def _learn_search(
-    plan: FlightPlan, head: ResponseHead, search: SearchVariance, *, cache: ResponseCache
+    plan: FlightPlan, head: ResponseHead, verdict: Verdict, search: SearchVariance, *, cache: ResponseCache
 ) -> CacheKey:
     """Which targets the answer is for, by its own word; errors say nothing of what others vary on."""
-    target_key = plan.target_key or plan.key
+    target_key = _key_asked(plan.target_key or plan.key, plan, head, verdict)
     if head.status < 400:
         cache.keys.learn_search(target_key, search)
     return key_under(target_key, search)
@@ -87,7 +102,7 @@ def _learn_mark(
             if marks:
                 for_s = plan.route.coalesce.not_shareable_for_s
                 cache.keys.mark_not_shareable(key, variant, reason, for_s=for_s)
-            return store_terms
+            return store_terms if plan.slice is None else None  # it has the key of the whole
         case _:
             return None
 

@@ -10,6 +10,7 @@ from proxy.config.settings import RouteSettings
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest, OnInformational, Origin
 from proxy.policy.keys import CacheKey, Variant
+from proxy.policy.partial import Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class FlightPlan:
     `validating` is what `forward` asks about; `unconditional` is what is sent instead when a 304 matches
     nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat. `target_key` is
     the key of the leader's own target, where `key` is that of several that are taken to be equivalent.
+    `slice` is what `forward` asks for of the representation; then `key` is the slice's.
     """
 
     key: CacheKey
@@ -33,3 +35,4 @@ class FlightPlan:
     reelection: bool = False
     on_informational: OnInformational | None = None
     target_key: CacheKey | None = None
+    slice: Slice | None = None

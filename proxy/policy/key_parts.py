@@ -13,6 +13,7 @@ from proxy.policy.keys import CacheKey
 from proxy.policy.no_vary_search import DEFAULT, SearchVariance, canonical_target, variance_text
 
 _SEARCH = b"s"
+_SLICE = b"p"
 
 TargetKey = bytes
 """What every key of one target begins with: `keys.key_of_target`."""
@@ -25,7 +26,7 @@ class KeyParts:
     `target` is the one that the origin is asked for; with a `search` it is the canonical one of all that
     are equivalent under that variance. `route` is the name, `fields` and `cookies` are what the route adds:
     None is a field that was absent, no value a cookie that was. `cookie_lines` are the whole Cookie lines,
-    where these belong to the key.
+    where these belong to the key. `slice` is the number of a slice, and its size in octets.
     """
 
     scheme: bytes
@@ -36,6 +37,7 @@ class KeyParts:
     cookies: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
     cookie_lines: tuple[bytes, ...] = ()
     search: bytes | None = None
+    slice: tuple[int, int] | None = None
 
     @property
     def url(self) -> bytes:
@@ -90,6 +92,7 @@ def parts_of_key(key: CacheKey) -> KeyParts:
     scheme, authority, target = reader.netstring(), reader.netstring(), reader.netstring()
     route = _Reader(reader.netstring()).netstring()
     search = reader.netstring() if reader.take(_SEARCH) else None
+    part = _numbers(reader.netstring()) if reader.take(_SLICE) else None
     fields: list[tuple[bytes, bytes | None]] = []
     while reader.take(b"f"):
         name = reader.netstring()
@@ -100,7 +103,14 @@ def parts_of_key(key: CacheKey) -> KeyParts:
     lines: list[bytes] = []
     while not reader.at_end:
         lines.append(reader.netstring())
-    return KeyParts(scheme, authority, target, route, tuple(fields), tuple(cookies), tuple(lines), search)
+    return KeyParts(
+        scheme, authority, target, route, tuple(fields), tuple(cookies), tuple(lines), search, part
+    )
+
+
+def _numbers(octets: bytes) -> tuple[int, int]:
+    number, _, size = octets.partition(b"/")
+    return int(number), int(size)
 
 
 def place_of_key(key: CacheKey) -> tuple[bytes, bytes, bytes]:
@@ -138,6 +148,37 @@ def key_under(key: CacheKey, variance: SearchVariance) -> CacheKey:
     reader.skip()
     written, text = (b"%d:%b," % (len(part), part) for part in (target, variance_text(variance)))
     return key[:begin] + written + key[route_at : reader.at] + _SEARCH + text + key[reader.at :]
+
+
+def slice_key(key: CacheKey, number: int, slice_bytes: int) -> CacheKey:
+    """The key of a slice of what has this key. Raises: ValueError.
+
+    The size is in it: after a change of the setting no slice is taken for one of another size.
+    """
+    at = _end_of_target(key)
+    part = b"%d/%d" % (number, slice_bytes)
+    return b"%b%b%d:%b,%b" % (key[:at], _SLICE, len(part), part, key[at:])
+
+
+def whole_key(key: CacheKey) -> CacheKey:
+    """The key of what a slice is part of; of any other, the key itself. Raises: ValueError."""
+    at = _end_of_target(key)
+    reader = _Reader(key)
+    reader.at = at
+    if not reader.take(_SLICE):
+        return key
+    reader.skip()
+    return key[:at] + key[reader.at :]
+
+
+def _end_of_target(key: CacheKey) -> int:
+    """Where what the route adds begins: behind the target, its route and its search variance."""
+    reader = _Reader(key)
+    for _ in range(4):
+        reader.skip()
+    if reader.take(_SEARCH):
+        reader.skip()
+    return reader.at
 
 
 def page_of(key: CacheKey) -> bytes:

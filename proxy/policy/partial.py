@@ -1,24 +1,30 @@
-"""Partial content: what of a 206 may be kept, and when two parts are of one whole (RFC 9111 §3.3, §3.4).
+"""Slices: a large response fetched, stored and put together in aligned parts (RFC 9111 §3.3, §3.4).
 
-Pure arithmetic on spans; the octets are a store's. Parts are put together only under a strong validator
-that both have, and only within one complete length that both name: anything less could make a body that
-no origin ever sent.
+Pure: what to ask for, what came, and whether two slices are of one representation. A slice is stored as the
+206 that it came as, under a key of its own, so it is never found by who asks for the whole; what policy
+decides of it is decided of the 200 that it is part of. Slices are put together only under one strong
+validator, one complete length and one content coding: anything less could make a body that no origin
+ever sent.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
-from proxy.policy.conditional import entity_tag, freshen, strongly_equal
-from proxy.policy.ranges import Span, parse_range
+from proxy.policy.conditional import entity_tag
+from proxy.policy.freshness import single_date
+from proxy.policy.keys import CacheKey
+from proxy.policy.ranges import Span, parse_range, resolve
 
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 
-MAX_SPANS = 64
-"""Pieces of one body that are kept apart; with more it is not kept at all."""
+_LABEL = b"slice, "
+"""Begins the label of a representation: with a comma and a space, which no surrogate key has both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,6 @@ class ContentRange:
     last: int
     length: int | None
 
-    @property
-    def span(self) -> Span:
-        """Without the length."""
-        return self.first, self.last
-
 
 def parse_content_range(value: bytes) -> ContentRange | None:
     """The Content-Range of a 206; None if it is of another unit, unsatisfied, or wrong (RFC 9110 §14.4)."""
@@ -42,126 +43,164 @@ def parse_content_range(value: bytes) -> ContentRange | None:
         return None
     first, last = int(match[1]), int(match[2])
     length = None if match[3] == b"*" else int(match[3])
-    return (
-        None if last < first or (length is not None and last >= length) else ContentRange(first, last, length)
-    )
+    if last < first or (length is not None and last >= length):
+        return None
+    return ContentRange(first, last, length)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Some of the octets of one representation.
+class Representation:
+    """What all slices of one answer have in common; slices whose representations are equal fit together.
 
-    `spans` are sorted and apart; `head` is that of a 200: without Content-Range, of the latest response.
+    `validator` is a strong one as If-Range takes it: an entity tag, else a date.
+    """
+
+    validator: bytes
+    length: int
+    coding: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part to ask for. `expected` is what the slices before it are of; None for the first."""
+
+    number: int
+    slice_bytes: int
+    expected: Representation | None = None
+
+    @property
+    def first(self) -> int:
+        """Its first octet."""
+        return self.number * self.slice_bytes
+
+    @property
+    def last(self) -> int:
+        """Its last octet, unless the representation ends before."""
+        return self.first + self.slice_bytes - 1
+
+    def conditions(self) -> tuple[Pair, ...]:
+        """What asks for it; a representation that has changed comes as a whole then (RFC 9110 §13.1.5)."""
+        asked = (b"Range", b"bytes=%d-%d" % (self.first, self.last))
+        if self.expected is None:
+            return (asked,)
+        return asked, (b"If-Range", self.expected.validator)
+
+
+class NotASlice(StrEnum):
+    """Why a 206 cannot be used as the slice that was asked for."""
+
+    RANGE = "range"
+    """No single Content-Range of octets, not the octets asked for, or no complete length."""
+    LENGTH = "length"
+    """Its body is not declared to be as long as its range."""
+    VALIDATOR = "validator"
+    """No strong validator, so nothing can be put together with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an answer to a request for a slice is to be taken.
+
+    `head` is given out and stored, `judged` what policy decides on. With a `refusal` it is for nobody but who
+    asked. `changed` says that it is another representation than that of the slices before.
     """
 
     head: ResponseHead
-    spans: tuple[Span, ...]
-    length: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether that is all."""
-        return self.spans == ((0, self.length - 1),) or self.length == 0
+    judged: ResponseHead
+    refusal: NotASlice | None = None
+    changed: bool = False
 
 
-class NotKept(StrEnum):
-    """Why a partial response is not kept, or not put together with what is."""
+def seen(wanted: Slice | None, head: ResponseHead, *, body_bytes: int | None) -> Seen:
+    """How to take this head; without a slice wanted, as it is. `body_bytes` is the declared length.
 
-    STATUS = "status"
-    METHOD = "method"
-    RANGE = "range"
-    """No single Content-Range of octets that can be read, or not what was asked for."""
-    LENGTH = "length"
-    """The complete length is not told, or told differently."""
-    VALIDATOR = "validator"
-    """No strong validator, or another one."""
-    ENCODING = "encoding"
-    """Other content codings: other octets."""
-    PIECES = "pieces"
-    """Too many apart."""
+    A slice that turns out to be all there is, is the 200 itself: so small objects on a route with slices are
+    stored as they are everywhere, and need no validator.
 
-
-def parts_of(request: RequestHead, response: ResponseHead) -> Parts | NotKept:
-    """What a 206 brings. Whether it may be stored at all is `sharing`'s to say, as of the 200 it is part of.
-
-    Source: RFC 9111 §3.3, RFC 9110 §15.3.7.1.
+    Source: RFC 9110 §14.4, §15.3.7.
     """
-    if response.status != 206:
-        return NotKept.STATUS
-    if request.method != "GET":
-        return NotKept.METHOD
-    if _strong_tag(response) is None:
-        return NotKept.VALIDATOR
-    values = response.fields.get_all(b"content-range")
-    found = parse_content_range(values[0]) if len(values) == 1 else None
-    if found is None or not _was_asked_for(request, found):
-        return NotKept.RANGE
-    if found.length is None:
-        return NotKept.LENGTH
-    return Parts(_as_whole(response), (found.span,), found.length)
+    if wanted is None:
+        return Seen(head, head)
+    if head.status != 206:
+        return Seen(head, head, changed=wanted.expected is not None and head.status == 200)
+    whole = as_whole(head)
+    span = _span_of(head)
+    if span is None or not _was_asked_for(wanted, span):
+        return Seen(head, whole, NotASlice.RANGE)
+    if body_bytes != span.last - span.first + 1:
+        return Seen(head, whole, NotASlice.LENGTH)
+    if span.first == 0 and span.length == body_bytes and wanted.expected is None:
+        return Seen(whole, whole)
+    if representation_of(head) is None:
+        return Seen(head, whole, NotASlice.VALIDATOR)
+    return Seen(head, whole)
 
 
-def _was_asked_for(request: RequestHead, found: ContentRange) -> bool:
-    """A server may send more than was asked for, as long as it begins no later."""
-    specs = parse_range(request.fields.get(b"range") or b"")
-    if specs is None or len(specs) != 1:
+def _span_of(head: ResponseHead) -> ContentRange | None:
+    values = head.fields.get_all(b"content-range")
+    return parse_content_range(values[0]) if len(values) == 1 else None
+
+
+def _was_asked_for(wanted: Slice, span: ContentRange) -> bool:
+    """A server may send other ranges than it was asked for; these octets could not be found again."""
+    if span.length is None:
         return False
-    first = specs[0].first
-    return first is None or found.first <= first
+    return span.first == wanted.first and span.last == min(wanted.last, span.length - 1)
 
 
-def _as_whole(response: ResponseHead) -> ResponseHead:
-    fields = response.fields.without((b"content-range", b"content-length"))
-    return replace(response, status=200, fields=fields, reason=b"OK")
+def as_whole(head: ResponseHead) -> ResponseHead:
+    """The head of the 200 that a 206 is part of."""
+    fields = head.fields.without((b"content-range", b"content-length"))
+    return replace(head, status=200, fields=fields, reason=b"OK")
 
 
-def _strong_tag(head: ResponseHead) -> bytes | None:
-    tag = entity_tag(head.fields)
-    return None if tag is None or tag.startswith(b"W/") else tag
+def representation_of(head: ResponseHead) -> Representation | None:
+    """What a 206 is part of; None where nothing tells it strongly.
 
-
-def combined(stored: Parts, new: Parts) -> Parts | NotKept:
-    """Both together, under the later head; why not, if they cannot be.
-
-    Only entity tags are taken as strong validators: a date is one only by the clock of an origin that
-    may have changed the octets twice in a second.
-
-    Source: RFC 9111 §3.4, RFC 9110 §8.8.2.2.
+    A Last-Modified counts if the origin generated the response at least a second after it: by then nothing
+    that it sends under this date can be what it sent before (RFC 9110 §8.8.2.2).
     """
-    old_tag, new_tag = _strong_tag(stored.head), _strong_tag(new.head)
-    if old_tag is None or new_tag is None or not strongly_equal(old_tag, new_tag):
-        return NotKept.VALIDATOR
-    if stored.head.fields.get_all(b"content-encoding") != new.head.fields.get_all(b"content-encoding"):
-        return NotKept.ENCODING
-    if stored.length != new.length:
-        return NotKept.LENGTH
-    spans = union((*stored.spans, *new.spans))
-    if len(spans) > MAX_SPANS:
-        return NotKept.PIECES
-    return Parts(freshen(stored.head, new.head), spans, stored.length)
+    span, validator = _span_of(head), _strong_validator(head)
+    if span is None or span.length is None or validator is None:
+        return None
+    return Representation(validator, span.length, head.fields.get(b"content-encoding") or b"")
 
 
-def union(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """The same octets in as few spans as possible, sorted."""
-    kept: list[Span] = []
-    for first, last in sorted(spans):
-        if kept and first <= kept[-1][1] + 1:
-            kept[-1] = (kept[-1][0], max(last, kept[-1][1]))
-        else:
-            kept.append((first, last))
-    return tuple(kept)
+def _strong_validator(head: ResponseHead) -> bytes | None:
+    if b"etag" in head.fields:
+        tag = entity_tag(head.fields)
+        return None if tag is None or tag.startswith(b"W/") else tag
+    generated_at = single_date(head.fields, b"date", now=0.0)
+    modified_at = single_date(head.fields, b"last-modified", now=generated_at or 0.0)
+    if generated_at is None or modified_at is None or generated_at - modified_at < 1:
+        return None
+    return head.fields.get_all(b"last-modified")[0]
 
 
-def missing(spans: tuple[Span, ...], wanted: Span) -> tuple[Span, ...]:
-    """The octets of `wanted` that none of the spans (sorted and apart) holds: what is left to ask for."""
-    gaps: list[Span] = []
-    position, end = wanted
+def slice_label(key: CacheKey, representation: Representation) -> bytes:
+    """A label of every slice of this representation under the key of the whole: by it they are dropped."""
+    parts = (representation.validator, b"%d" % representation.length, representation.coding, key)
+    return _LABEL + b" ".join(parts)
+
+
+def first_number(request: RequestHead, *, slice_bytes: int, length: int | None) -> int:
+    """The slice to ask for first: that with the first octet that the request wants, as far as it can be told.
+
+    Without the length a range that counts from the end, or a request for the whole, begins with the first.
+    With it, a request that cannot be satisfied does, too: the head of any slice answers that.
+    """
+    values = request.fields.get_all(b"range")
+    specs = parse_range(values[0]) if len(values) == 1 and request.method == "GET" else None
+    if specs is None:
+        return 0
+    if length is not None:
+        spans = resolve(specs, length)
+        return spans[0][0] // slice_bytes if spans else 0
+    firsts = [spec.first for spec in specs]
+    return 0 if None in firsts else min(first for first in firsts if first is not None) // slice_bytes
+
+
+def numbers_of(spans: Iterable[Span], *, slice_bytes: int) -> Iterable[int]:
+    """The slices with the octets of these spans, in their order."""
     for first, last in spans:
-        if last < position or first > end:
-            continue
-        if first > position:
-            gaps.append((position, first - 1))
-        position = last + 1
-    if position <= end:
-        gaps.append((position, end))
-    return tuple(gaps)
+        yield from range(first // slice_bytes, last // slice_bytes + 1)

@@ -72,6 +72,8 @@ class Reason(StrEnum):
     REQUEST_NO_STORE = "request-no-store"
     CONDITIONAL = "conditional"
     """An answer to the client's own Range or conditions."""
+    PARTIAL = "partial"
+    """A 206 that cannot be used as the slice that was asked for."""
     CACHE_DISABLED = "cache-disabled"
     BYPASS = "bypass"
     """By a rule of the route, its `cookies: bypass` included."""

@@ -198,13 +198,14 @@ class Delivery:
     ) -> None:
         head, body = answer.head, answer.body
         boundary = secrets.token_hex(16).encode()
-        plan = multipart(several.spans, head=head, length=body.received_bytes, boundary=boundary)
+        assert body.length is not None, "ranges are those of a known length"
+        plan = multipart(several.spans, head=head, length=body.length, boundary=boundary)
         of_parts = replace(head, fields=head.fields.with_set(b"Content-Type", plan.content_type))
         writer.start(206, self._lines(of_parts, answer, route) + own, length=plan.length)
         for part in plan.parts:
             await writer.write(part.head)
             reader = body.reader(part.first, part.last)
-            while piece := reader.read_nowait():
+            while piece := await reader.read():
                 await writer.write(piece)
         await writer.write(plan.ending)
         writer.finish()
@@ -251,7 +252,7 @@ def _span(request: RequestHead, answer: Answer) -> RangeAnswer | Several:
     if length is None or answer.body.ends_with_connection or b"range" not in request.fields:
         return Full()
     found = ranges(request, answer.head, length=length)
-    if isinstance(found, Several) and not answer.body.whole:
+    if isinstance(found, Several) and not answer.in_any_order:
         return Full()  # parts of a fill would have to be read in turn: its beginning might be gone
     return found
 

@@ -21,6 +21,7 @@ from proxy.cache.purging import PurgeStatistics
 from proxy.clock import Clock
 from proxy.coalesce.coalescer import Coalescer
 from proxy.coalesce.flights import FlightStatistics
+from proxy.coalesce.slicing import Slicing
 from proxy.compression.compressor import Compressor, CompressorStatistics
 from proxy.compression.encoders import check_codings
 from proxy.config.settings import Config
@@ -41,7 +42,7 @@ from proxy.server.prepared import PreparedHeads
 from proxy.server.purge_method import PurgeMethod
 from proxy.server.purger import Purger
 from proxy.server.response_writer import ResponseWriter
-from proxy.server.serving import Hall, Services, Serving, answer_error
+from proxy.server.serving import Hall, Owners, Services, Serving, answer_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,19 @@ class Proxy:
         disk: DiskStore | None = None,
         elsewhere: Elsewhere | None = None,
         before: Proxy | None = None,
+        owners: Owners | None = None,
     ) -> None:
         """`before` is that of the last configuration: its cache, flights and threads are taken over."""
         if before is None:
             cache = ResponseCache(config.cache, clock=clock, disk=disk, elsewhere=elsewhere)
             coalescer = Coalescer(cache=cache, max_refreshes=config.cache.max_refreshes)
+            self._slicing = Slicing(coalescer, max_keys=config.cache.max_keys_remembered)
             check_codings(config)
             self._compressor = Compressor(config.compressor)
         else:
             cache = before.cache
             coalescer = before.coalescer
+            self._slicing = before._slicing
             self._compressor = before._compressor
         router = Router(config.routes)
         heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
@@ -92,12 +96,14 @@ class Proxy:
             heads=heads,
             cache=cache,
             coalescer=coalescer,
+            slicing=self._slicing,
             delivery=Delivery(config.cache, compressor=self._compressor),
             passing=Passing(config.cache),
             invalidating=Invalidating(cache=cache, heads=heads),
             purge_method=PurgeMethod(self.purger),
             ledger=ledger,
             echo=Echo(),
+            owners=owners,
         )
         self._gate_keeper: GateKeeper | None = None
         if config.gate:
@@ -127,6 +133,16 @@ class Proxy:
     def cache(self) -> ResponseCache:
         """What is stored; the place to purge."""
         return self._services.cache
+
+    @property
+    def services(self) -> Services:
+        """What its exchanges use."""
+        return self._services
+
+    @property
+    def compressor(self) -> Compressor:
+        """What makes codings."""
+        return self._compressor
 
     @property
     def coalescer(self) -> Coalescer:

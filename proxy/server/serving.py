@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiohttp import StreamReader
@@ -35,6 +35,7 @@ from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.coalescer import Coalescer, Joined
 from proxy.coalesce.outcomes import Role, Stream
+from proxy.coalesce.slicing import Slicing
 from proxy.config.settings import Config, RouteSettings
 from proxy.errors import (
     ClientError,
@@ -50,8 +51,10 @@ from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.origin.port import ForwardRequest, Origin
+from proxy.peers.question import Question, question_of
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
+from proxy.policy.keys import CacheKey
 from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.policy.rewriting import forward_target
 from proxy.policy.sharing import JoinRefusal, may_join
@@ -97,12 +100,21 @@ class Services:
     heads: PreparedHeads
     cache: ResponseCache
     coalescer: Coalescer
+    slicing: Slicing
     delivery: Delivery
     passing: Passing
     invalidating: Invalidating
     purge_method: PurgeMethod
     ledger: Ledger
     echo: Echo
+    owners: Owners | None = None
+
+
+class Owners(Protocol):
+    """Knows which keys another worker owns: `proxy.peers.peers.Peers`."""
+
+    def asks(self, key: CacheKey, *, alone: bool) -> bool:
+        """Whether another worker may be asked in the origin's place; `alone`: for this client only."""
 
 
 class Hall(Protocol):
@@ -214,6 +226,8 @@ class Serving:
         coalescer = self._services.coalescer
         self._ask = ask = self._ask_for(prepared)
         self._wait = wait = coalescer.wait_for(ask)
+        if self._services.slicing.takes(ask):
+            return self
         step = coalescer.try_now(ask, wait)
         if isinstance(step, Answer):
             self._answer = step
@@ -374,7 +388,10 @@ class Serving:
         if answer is None:
             joined, self._joined = self._joined, None
             wait = self._wait or self._services.coalescer.wait_for(ask)
-            answer = await self._services.coalescer.answer(ask, wait, joined=joined)
+            if joined is None:
+                answer = await self._services.slicing.answer(ask, wait)
+            else:
+                answer = await self._services.coalescer.answer(ask, wait, joined=joined)
         if isinstance(answer, PassThrough):
             await self._pass(prepared, answer.forward, answer.outcome)
             return
@@ -449,9 +466,41 @@ class Serving:
         request = prepared.request
         if alone and not conditions:
             conditions = tuple(pair for pair in request.fields if pair[0].lower() in _CONDITIONS)
-        return self._forward_request(
+        forward = self._forward_request(
             request, prepared.route.settings, leader_of_flight=True, conditions=conditions
         )
+        question = self._question(prepared, conditions, alone=alone)
+        return forward if question is None else replace(forward, question=question)
+
+    def _question(
+        self, prepared: Prepared, conditions: tuple[Pair, ...], *, alone: bool, stored_only: bool = False
+    ) -> Question | None:
+        """What another worker is asked in the origin's place; None if this one asks the origin itself.
+
+        Who goes alone does so because nothing is for sharing, or has credentials: then it may be stored all
+        the same, for all. A part is fetched by whoever wants it.
+        """
+        owners, key = self._services.owners, prepared.key
+        if owners is None or key is None:
+            return None
+        if (alone and prepared.refusal is None) or any(name.lower() == b"range" for name, _ in conditions):
+            return None
+        key = self._services.cache.placed(key)
+        if not owners.asks(key, alone=alone):
+            return None
+        return question_of(
+            prepared.request,
+            key=key,
+            route=prepared.route.settings,
+            client=self._client_address(prepared.request),
+            conditions=conditions,
+            alone=alone,
+            stored_only=stored_only,
+        )
+
+    def _client_address(self, request: RequestHead) -> ClientAddress:
+        exchange = self.exchange
+        return ClientAddress(exchange.client or None, request.scheme, exchange.trusted)
 
     def _forward_request(
         self,
@@ -464,11 +513,10 @@ class Serving:
         upgrade: bytes | None = None,
         expect_continue: bool = False,
     ) -> ForwardRequest:
-        exchange = self.exchange
         fields = forward_fields(
             request,
             route=route,
-            client=ClientAddress(exchange.client or None, request.scheme, exchange.trusted),
+            client=self._client_address(request),
             via_name=self._services.config.cache.cache_name,
             leader_of_flight=leader_of_flight,
             revalidate=conditions,

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
-from proxy.policy.key_parts import key_under, page_of, parts_of_key, place_of_key, target_key_of, url_of_key
+from proxy.policy.key_parts import (
+    key_under,
+    page_of,
+    parts_of_key,
+    place_of_key,
+    slice_key,
+    target_key_of,
+    url_of_key,
+    whole_key,
+)
 from proxy.policy.keys import cache_key, key_of_target
 from proxy.policy.no_vary_search import DEFAULT, SearchVariance, equivalent, variance_text
 from tests.policy.heads import route
@@ -84,3 +93,24 @@ def test_what_is_stored_under_one_variance_is_not_found_under_another() -> None:
 def test_what_is_no_key_is_said_to_be_none(octets: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parts_of_key(octets)
+
+
+@given(
+    query=st.binary(max_size=12),
+    values=st.lists(ODD, max_size=2),
+    number=st.integers(0, 10**12),
+    variance=st.sampled_from([DEFAULT, VARIANCE]),
+)
+def test_a_slice_has_a_key_of_its_own_under_the_target_of_the_whole(
+    query: bytes, values: list[bytes], number: int, variance: SearchVariance
+) -> None:
+    head = RequestHead("GET", b"/a?" + query, Fields([(b"X-A", one) for one in values]), authority=b"a")
+    whole = cache_key("r", head, route=ADDING)
+    key = slice_key(whole, number, 1024)
+    assert key != whole
+    assert whole_key(key) == whole == whole_key(whole)
+    assert parts_of_key(key) == replace(parts_of_key(whole), slice=(number, 1024))
+    assert (target_key_of(key), page_of(key)) == (target_key_of(whole), page_of(whole))
+    assert (place_of_key(key), url_of_key(key)) == (place_of_key(whole), url_of_key(whole))
+    assert key_under(key, variance) == slice_key(key_under(whole, variance), number, 1024)
+    assert key not in (slice_key(whole, number + 1, 1024), slice_key(whole, number, 2048))

@@ -1,25 +1,24 @@
-"""Parts become a whole only if they are of one: no body is made that no origin sent."""
+"""What comes to a request for a slice, and which slices are of one whole: no body that no origin sent."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.partial import (
-    MAX_SPANS,
     ContentRange,
-    NotKept,
-    Parts,
-    combined,
-    missing,
+    NotASlice,
+    Representation,
+    Slice,
+    as_whole,
+    first_number,
+    numbers_of,
     parse_content_range,
-    parts_of,
-    union,
+    representation_of,
+    seen,
+    slice_label,
 )
-from proxy.policy.ranges import Span
 from tests.policy.heads import request, response
 
 
@@ -42,111 +41,132 @@ def test_a_content_range_is_read(value: bytes, expected: ContentRange | None) ->
     assert parse_content_range(value) == expected
 
 
-def parts(fields: str, *, asked: str = "Range: bytes=0-4", status: int = 206, method: str = "GET") -> object:
-    return parts_of(request(asked, method=method), response(fields, status=status))
+@given(st.binary(max_size=40))
+def test_no_octets_make_a_content_range_raise(value: bytes) -> None:
+    found = parse_content_range(value)
+    assert found is None or found.first <= found.last < (found.length or 10**19)
 
 
-WHOLE = 'ETag: "a"|Content-Range: bytes 0-4/10'
+def test_a_slice_is_asked_for_by_its_octets_and_if_range_by_what_came_before() -> None:
+    assert Slice(2, 1024).conditions() == ((b"Range", b"bytes=2048-3071"),)
+    expected = Representation(b'"a"', 5000)
+    assert Slice(0, 10, expected).conditions() == ((b"Range", b"bytes=0-9"), (b"If-Range", b'"a"'))
 
 
 def test_a_part_is_kept_under_the_head_of_the_whole() -> None:
-    found = parts(WHOLE + "|Content-Length: 5|Content-Type: text/html")
-    assert isinstance(found, Parts)
-    assert (found.spans, found.length, found.complete) == (((0, 4),), 10, False)
+    head = response('ETag: "a"|Content-Range: bytes 5-9/20|Content-Type: text/html', status=206)
+    found = seen(Slice(1, 5), head, body_bytes=5)
+    assert found.head is head
+    assert found.refusal is None
+    assert not found.changed
+    assert found.judged == as_whole(head)
+    assert found.judged.status == 200
+    assert set(found.judged.fields.names()) == {b"etag", b"content-type"}
+
+
+WHOLE = "Content-Range: bytes 5-9/20"
+LAST = "Sun, 06 Nov 1994 08:49:30 GMT"
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body_bytes", "why"),
+    [
+        pytest.param(WHOLE, 5, NotASlice.VALIDATOR, id="no-validator"),
+        pytest.param(f'{WHOLE}|ETag: W/"a"', 5, NotASlice.VALIDATOR, id="weak"),
+        pytest.param(
+            f'{WHOLE}|ETag: W/"a"|Last-Modified: {LAST}|Date: {DATE}', 5, NotASlice.VALIDATOR, id="weak-tag"
+        ),
+        pytest.param(f"{WHOLE}|Last-Modified: {DATE}|Date: {DATE}", 5, NotASlice.VALIDATOR, id="weak-date"),
+        pytest.param(f"{WHOLE}|Last-Modified: {LAST}", 5, NotASlice.VALIDATOR, id="no-date-to-compare"),
+        pytest.param('ETag: "a"', 5, NotASlice.RANGE, id="no-content-range"),
+        pytest.param('ETag: "a"|Content-Range: bytes 5-9/*', 5, NotASlice.RANGE, id="no-length"),
+        pytest.param('ETag: "a"|Content-Range: bytes 0-4/20', 5, NotASlice.RANGE, id="other-octets"),
+        pytest.param('ETag: "a"|Content-Range: bytes 5-7/20', 3, NotASlice.RANGE, id="fewer"),
+        pytest.param('ETag: "a"|Content-Range: bytes 5-19/20', 15, NotASlice.RANGE, id="more"),
+        pytest.param(f'{WHOLE}|ETag: "a"|{WHOLE}', 5, NotASlice.RANGE, id="twice"),
+        pytest.param(f'{WHOLE}|ETag: "a"', 4, NotASlice.LENGTH, id="a-body-of-another-length"),
+        pytest.param(f'{WHOLE}|ETag: "a"', None, NotASlice.LENGTH, id="a-body-of-no-length"),
+    ],
+)
+def test_a_part_of_which_something_is_not_known_is_not_kept(
+    fields: str, body_bytes: int | None, why: NotASlice
+) -> None:
+    assert seen(Slice(1, 5), response(fields, status=206), body_bytes=body_bytes).refusal is why
+
+
+def test_a_part_that_is_all_there_is_is_the_whole() -> None:
+    found = seen(Slice(0, 5), response("Content-Range: bytes 0-3/4", status=206), body_bytes=4)
+    assert found.refusal is None
+    assert found.head is found.judged
     assert found.head.status == 200
-    assert set(found.head.fields.names()) == {b"etag", b"content-type"}
+    assert b"content-range" not in found.head.fields
+
+
+def test_an_answer_that_is_no_part_is_what_it_is() -> None:
+    for status in (200, 301, 404, 416, 503):
+        head = response('ETag: "a"', status=status)
+        assert seen(Slice(1, 5), head, body_bytes=9) == seen(None, head, body_bytes=9)
+    assert seen(None, response(WHOLE, status=206), body_bytes=5).refusal is None
+
+
+def test_the_whole_in_the_place_of_a_later_slice_is_another_representation() -> None:
+    later = Slice(1, 5, Representation(b'"a"', 20))
+    assert seen(later, response('ETag: "b"'), body_bytes=20).changed
+    assert not seen(later, response(status=404), body_bytes=20).changed
+    assert not seen(Slice(1, 5), response('ETag: "b"'), body_bytes=20).changed
+
+
+def of(fields: str, length: int = 20) -> Representation | None:
+    return representation_of(response(f"{fields}|Content-Range: bytes 5-9/{length}", status=206))
+
+
+def test_parts_are_of_one_whole_by_validator_length_and_coding() -> None:
+    one = of('ETag: "a"|X: 1')
+    assert one == of('ETag: "a"|X: 2')
+    assert one not in (of('ETag: "b"'), of('ETag: "a"', 21), of('ETag: "a"|Content-Encoding: gzip'))
+    dated = of(f"Last-Modified: {LAST}|Date: {DATE}")
+    assert dated is not None
+    assert dated.validator == LAST.encode()
+    assert dated == of(f"Last-Modified: {LAST}|Date: Sun, 06 Nov 1994 09:00:00 GMT")
+    assert dated != of(f"Last-Modified: {LAST}|Date: {DATE}", 21)
+
+
+def test_the_label_of_a_representation_is_its_own() -> None:
+    one, other = of('ETag: "a"'), of('ETag: "b"')
+    assert one is not None
+    assert other is not None
+    labels = {slice_label(b"k", one), slice_label(b"k", other), slice_label(b"l", one)}
+    assert len(labels) == 3
+    assert all(b", " in label for label in labels)
 
 
 @pytest.mark.parametrize(
-    ("fields", "asked", "why"),
+    ("fields", "length", "number"),
     [
-        pytest.param("Content-Range: bytes 0-4/10", "Range: bytes=0-4", NotKept.VALIDATOR, id="no-tag"),
-        pytest.param(
-            'ETag: W/"a"|Content-Range: bytes 0-4/10', "Range: bytes=0-4", NotKept.VALIDATOR, id="weak"
-        ),
-        pytest.param('ETag: "a"', "Range: bytes=0-4", NotKept.RANGE, id="no-content-range"),
-        pytest.param('ETag: "a"|Content-Range: bytes 0-4/*', "Range: bytes=0-4", NotKept.LENGTH, id="length"),
-        pytest.param(WHOLE, "", NotKept.RANGE, id="nobody-asked"),
-        pytest.param(WHOLE, "Range: bytes=0-4,6-7", NotKept.RANGE, id="several-asked-for"),
-        pytest.param(
-            'ETag: "a"|Content-Range: bytes 5-9/10',
-            "Range: bytes=0-4",
-            NotKept.RANGE,
-            id="not-what-was-asked-for",
-        ),
-        pytest.param(WHOLE + "|Content-Range: bytes 0-4/11", "Range: bytes=0-4", NotKept.RANGE, id="twice"),
+        pytest.param("", None, 0, id="the-whole"),
+        pytest.param("Range: bytes=25-26", None, 2, id="one"),
+        pytest.param("Range: bytes=25-26,11-12", None, 1, id="several"),
+        pytest.param("Range: bytes=25-26,-2", None, 0, id="from-the-end"),
+        pytest.param("Range: bytes=-2", 95, 9, id="from-the-end-with-the-length"),
+        pytest.param("Range: bytes=25-26,11-12", 95, 2, id="several-with-the-length"),
+        pytest.param("Range: bytes=99-", 95, 0, id="behind-the-end"),
+        pytest.param("Range: lines=25-26", 95, 0, id="another-unit"),
+        pytest.param("Range: bytes=25-26|Range: bytes=1-2", 95, 0, id="twice"),
     ],
 )
-def test_a_part_of_which_something_is_not_known_is_not_kept(fields: str, asked: str, why: NotKept) -> None:
-    assert parts(fields, asked=asked) is why
+def test_the_first_slice_is_that_of_the_first_octet_wanted(
+    fields: str, length: int | None, number: int
+) -> None:
+    assert first_number(request(fields), slice_bytes=10, length=length) == number
 
 
-def test_only_a_206_to_get_is_a_part() -> None:
-    assert parts(WHOLE, status=200) is NotKept.STATUS
-    assert parts(WHOLE, method="POST") is NotKept.METHOD
+def test_a_head_wants_no_octets() -> None:
+    head = request("Range: bytes=25-26", method="HEAD")
+    assert first_number(head, slice_bytes=10, length=95) == 0
 
 
-def some(spans: tuple[Span, ...], fields: str = 'ETag: "a"', length: int = 10) -> Parts:
-    return Parts(response(fields), spans, length)
-
-
-def test_parts_of_one_whole_are_put_together_under_the_later_head() -> None:
-    found = combined(some(((0, 4),), 'ETag: "a"|X: old|Age: 9'), some(((5, 9),), 'ETag: "a"|X: new'))
-    assert isinstance(found, Parts)
-    assert found.complete
-    assert found.head.fields.get(b"x") == b"new"
-    assert b"age" not in found.head.fields
-
-
-@pytest.mark.parametrize(
-    ("new", "why"),
-    [
-        pytest.param(some(((5, 9),), 'ETag: "b"'), NotKept.VALIDATOR, id="another-tag"),
-        pytest.param(some(((5, 9),), 'ETag: W/"a"'), NotKept.VALIDATOR, id="a-weak-tag"),
-        pytest.param(some(((5, 9),), ""), NotKept.VALIDATOR, id="no-tag"),
-        pytest.param(some(((5, 9),), length=11), NotKept.LENGTH, id="another-length"),
-        pytest.param(
-            some(((5, 9),), 'ETag: "a"|Content-Encoding: gzip'), NotKept.ENCODING, id="another-coding"
-        ),
-    ],
-)
-def test_parts_of_different_wholes_are_not(new: Parts, why: NotKept) -> None:
-    assert combined(some(((0, 4),)), new) is why
-
-
-def test_the_number_of_pieces_is_bounded() -> None:
-    many = tuple((place, place) for place in range(0, 2 * MAX_SPANS, 2))
-    assert combined(some(many, length=1000), some(((500, 501),), length=1000)) is NotKept.PIECES
-    assert isinstance(combined(some(many, length=1000), some(((0, 200),), length=1000)), Parts)
-
-
-SPANS = st.lists(
-    st.tuples(st.integers(0, 60), st.integers(0, 9)).map(lambda found: (found[0], found[0] + found[1])),
-    max_size=6,
-).map(tuple)
-
-
-def octets(spans: tuple[Span, ...]) -> set[int]:
-    return {place for first, last in spans for place in range(first, last + 1)}
-
-
-@given(SPANS)
-def test_a_union_has_the_same_octets_sorted_and_apart(spans: tuple[Span, ...]) -> None:
-    found = union(spans)
-    assert octets(found) == octets(spans)
-    assert all(one[1] + 1 < other[0] for one, other in pairwise(found))
-
-
-@pytest.mark.slow
-@given(SPANS, st.integers(0, 60), st.integers(0, 20))
-def test_what_is_missing_is_what_is_not_there(spans: tuple[Span, ...], first: int, more: int) -> None:
-    wanted = (first, first + more)
-    assert octets(missing(union(spans), wanted)) == octets((wanted,)) - octets(spans)
-
-
-@pytest.mark.slow
-@given(SPANS, SPANS)
-def test_combining_neither_loses_nor_invents_octets(one: tuple[Span, ...], other: tuple[Span, ...]) -> None:
-    found = combined(some(union(one), length=100), some(union(other), length=100))
-    assert isinstance(found, Parts)
-    assert octets(found.spans) == octets(one) | octets(other)
+@given(st.integers(0, 500), st.integers(0, 200), st.integers(1, 50))
+def test_the_slices_of_a_span_hold_all_of_its_octets(first: int, more: int, size: int) -> None:
+    numbers = list(numbers_of([(first, first + more)], slice_bytes=size))
+    assert numbers == sorted({octet // size for octet in range(first, first + more + 1)})
