@@ -43,6 +43,8 @@ class Door:
         self._peers = peers
         self._services = services
         self._path = peers.place.socket_path(peers.place.slot)
+        self.looks = 0
+        """How often another worker saw that this one lives."""
         self.listener = Listener(
             ListenSettings(address=f"unix:{self._path}"),
             crowd=Crowd(_limits_of(limits)),
@@ -67,6 +69,7 @@ class Door:
             logger.error("question_unreadable error=%s", error)
             return self._reply(hall, connection, 400, Trouble(ClientError.__name__, str(error)))
         if question.request is None:
+            self.looks += 1
             return self._reply(hall, connection, 200, Trouble("", ""))
         if question.arrangement != self._peers.arrangement:
             told = "the asker has another configuration"

@@ -32,7 +32,7 @@ class Neighbourhood:
         self._clock = clock
         self._ledger = Ledger(None)  # the client's exchange is logged where the client is
         self._services: Services | None = None
-        self._door = Door(self.peers, limits=config.limits, services=self._services_now)
+        self.door = Door(self.peers, limits=config.limits, services=self._services_now)
 
     def __repr__(self) -> str:
         return f"<Neighbourhood {self.peers!r}>"
@@ -63,20 +63,20 @@ class Neighbourhood:
 
     async def start(self) -> None:
         """Let others ask. Raises: ConfigError."""
-        await self._door.start()
+        await self.door.start()
 
     def stop_answering(self) -> None:
         """Let no more questions in; those that came go on to their end."""
-        self._door.listener.start_draining()
+        self.door.listener.start_draining()
 
     def cut(self) -> None:
         """Stop at once what is left of them."""
-        self._door.listener.stop_accepting()
-        self._door.listener.cut()
+        self.door.listener.stop_accepting()
+        self.door.listener.cut()
 
     async def wait_gone(self) -> None:
         """Wait until the last question is answered."""
-        await self._door.listener.wait_gone()
+        await self.door.listener.wait_gone()
 
     async def close(self) -> None:
         """Ask nothing more."""

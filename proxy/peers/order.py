@@ -19,11 +19,6 @@ def order_of(key: CacheKey, slots: int) -> tuple[int, ...]:
     return tuple(sorted(range(slots), key=lambda slot: (_mixed(of_key ^ _mixed(slot + 1)), slot)))
 
 
-def owner_of(key: CacheKey, slots: int) -> int:
-    """The first of `order_of`."""
-    return order_of(key, slots)[0]
-
-
 def _mixed(number: int) -> int:
     """The finalizer of splitmix64: each bit of the result depends on each bit of the number."""
     number = (number + 0x9E3779B97F4A7C15) & _MASK

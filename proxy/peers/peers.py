@@ -32,7 +32,7 @@ from proxy.errors import NotStored
 from proxy.origin.port import OnInformational
 from proxy.peers.answer import OwnersAnswer
 from proxy.peers.link import Link
-from proxy.peers.order import order_of, owner_of
+from proxy.peers.order import order_of
 from proxy.peers.question import Question
 from proxy.peers.statistics import PeerStatistics, Reply
 from proxy.peers.word import Answered, Trouble
@@ -78,7 +78,10 @@ class Peers:
 
     def owner_of(self, key: CacheKey) -> int:
         """The slot that owns a key."""
-        return owner_of(key, self.place.slots)
+        return self._order(key)[0]
+
+    def _order(self, key: CacheKey) -> tuple[int, ...]:
+        return order_of(key, self.place.slots)
 
     def asks(self, key: CacheKey, *, alone: bool) -> bool:
         """Whether somebody else may be asked; `alone` is a request whose answer is for its client only."""
@@ -88,7 +91,7 @@ class Peers:
 
     def answers(self, key: CacheKey, asker: int) -> bool:
         """Whether this worker answers that one: it stands before it in the key's order."""
-        order = order_of(key, self.place.slots)
+        order = self._order(key)
         return asker in order and order.index(self.place.slot) < order.index(asker)
 
     async def ask(self, question: Question, on_informational: OnInformational | None) -> OwnersAnswer | None:
@@ -97,7 +100,7 @@ class Peers:
         None if that is this worker, or has nothing to give. Raises: what the other one could not get past
         (OriginError and its kin).
         """
-        for slot in order_of(question.key, self.place.slots):
+        for slot in self._order(question.key):
             if slot == self.place.slot:
                 return None
             link = self._links[slot]

@@ -106,10 +106,10 @@ class Server:
         self._access_log = AccessLog(config.access_log.path) if config.access_log.enabled else None
         self._origins = {name: self._client(name, settings) for name, settings in config.origins.items()}
         self._retired: set[OriginClient] = set()
-        self._neighbourhood: Neighbourhood | None = None
+        self.neighbourhood: Neighbourhood | None = None
         if place is not None and place.slots > 1:
-            self._neighbourhood = Neighbourhood(config, place, clock=self._clock)
-        ledger = self._ledger = Ledger(self._access_log)
+            self.neighbourhood = Neighbourhood(config, place, clock=self._clock)
+        ledger = self._ledger = Ledger(self._access_log, hit_share=config.access_log.hit_share)
         disk = config.cache.disk
         self._disk = None if disk is None or disk_later else DiskStore(disk, clock=self._clock)
         self.proxy = Proxy(
@@ -119,10 +119,10 @@ class Server:
             ledger=ledger,
             disk=self._disk,
             elsewhere=elsewhere,
-            owners=None if self._neighbourhood is None else self._neighbourhood.peers,
+            owners=None if self.neighbourhood is None else self.neighbourhood.peers,
         )
-        if self._neighbourhood is not None:
-            self._neighbourhood.use(self.proxy, config, origins=self._origins)
+        if self.neighbourhood is not None:
+            self.neighbourhood.use(self.proxy, config, origins=self._origins)
         self._listeners = [
             Listener(
                 settings,
@@ -142,7 +142,7 @@ class Server:
 
     def _origins_for_clients(self) -> Mapping[str, Origin]:
         return (
-            self._origins if self._neighbourhood is None else self._neighbourhood.behind_owners(self._origins)
+            self._origins if self.neighbourhood is None else self.neighbourhood.behind_owners(self._origins)
         )
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ class Server:
             access_log=None if self._access_log is None else self._access_log.statistics(),
             proxy=proxy,
             origins={name: origin.statistics() for name, origin in self._origins.items()},
-            peers=None if self._neighbourhood is None else self._neighbourhood.statistics(),
+            peers=None if self.neighbourhood is None else self.neighbourhood.statistics(),
         )
 
     async def start(self) -> None:
@@ -196,8 +196,8 @@ class Server:
                 await self._disk.open()
             if self._admin is not None:
                 await self._admin.start()
-            if self._neighbourhood is not None:
-                await self._neighbourhood.start()
+            if self.neighbourhood is not None:
+                await self.neighbourhood.start()
             for index, listener in enumerate(self._listeners):
                 await listener.start(self._sockets[index] if self._sockets else ())
         except BaseException:
@@ -237,10 +237,10 @@ class Server:
             clock=self._clock,
             ledger=self._ledger,
             before=before,
-            owners=None if self._neighbourhood is None else self._neighbourhood.peers,
+            owners=None if self.neighbourhood is None else self.neighbourhood.peers,
         )
-        if self._neighbourhood is not None:
-            self._neighbourhood.use(self.proxy, config, origins=self._origins)
+        if self.neighbourhood is not None:
+            self.neighbourhood.use(self.proxy, config, origins=self._origins)
         self._crowd.limits = config.limits
         for listener in self._listeners:
             listener.switch(
@@ -301,8 +301,8 @@ class Server:
             await asyncio.sleep(self.config.shutdown_delay_s)
         for listener in self._listeners:
             listener.start_draining()
-        if self._neighbourhood is not None:
-            self._neighbourhood.stop_answering()
+        if self.neighbourhood is not None:
+            self.neighbourhood.stop_answering()
         if await self._gone_within(self.config.shutdown_timeout_s):
             return 0
         cut = sum(listener.cut() for listener in self._listeners)
@@ -315,16 +315,16 @@ class Server:
         for listener in self._listeners:
             listener.stop_accepting()
             listener.cut()
-        if self._neighbourhood is not None:
-            self._neighbourhood.cut()
+        if self.neighbourhood is not None:
+            self.neighbourhood.cut()
         self.proxy.close()
         await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
         if self._disk is not None:  # after its readers
             await self._disk.close()
         for origin in (*self._origins.values(), *self._retired):
             await origin.close()
-        if self._neighbourhood is not None:
-            await self._neighbourhood.close()
+        if self.neighbourhood is not None:
+            await self.neighbourhood.close()
         if self._admin is not None:
             await self._admin.stop()
         if self._access_log is not None:
@@ -336,8 +336,8 @@ class Server:
             async with asyncio.timeout(timeout_s):
                 for listener in self._listeners:
                     await listener.wait_gone()
-                if of_workers and self._neighbourhood is not None:
-                    await self._neighbourhood.wait_gone()
+                if of_workers and self.neighbourhood is not None:
+                    await self.neighbourhood.wait_gone()
         except TimeoutError:
             return False
         return True

@@ -15,6 +15,7 @@ from pathlib import Path
 from proxy.coalesce.answer import Outcome
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
+from proxy.peers.neighbourhood import Neighbourhood
 from proxy.peers.order import order_of
 from proxy.peers.statistics import Reply
 from proxy.server.prepared import Prepared
@@ -26,15 +27,17 @@ from tests.scenario_wire import Wire
 
 
 class Machine(World):
-    """`world.at(slot)` is a client of that worker; `world.order(target)` who owns a target, and who is next."""
+    """`at(slot)` is a client of that worker; `order(target)` tells who owns a target, and who is next."""
 
     def __init__(self, directory: Path, *, workers: int = 2) -> None:
         super().__init__(directory)
         self.slots = workers
         self._workers: dict[int, Server] = {}
         self._starts: dict[int, asyncio.Task[None]] = {}
+        self._still: dict[int, set[asyncio.StreamWriter]] = {}
         self._sockets = directory / "workers"
         self._sockets.mkdir(mode=0o700)
+        self._absent: dict[int, asyncio.Server | None] = {}
         self.gone: list[ServerStatistics] = []
         """What workers that were killed had counted."""
 
@@ -58,7 +61,8 @@ class Machine(World):
     async def all_started(self) -> None:
         """Let every worker listen."""
         for slot in range(self.slots):
-            await self.start(slot)
+            if slot not in self._absent:
+                await self.start(slot)
 
     async def start(self, slot: int) -> None:
         """Let this worker listen, once."""
@@ -75,6 +79,34 @@ class Machine(World):
         await worker.close()
         self.gone.append(worker.statistics())
 
+    def neighbourhood(self, slot: int) -> Neighbourhood:
+        """What a worker has to do with the others."""
+        found = self.worker(slot).neighbourhood
+        assert found is not None, "a worker among others"
+        return found
+
+    def leave_out(self, slot: int) -> None:
+        """Nobody is in this slot until `fill` says so."""
+        self._absent[slot] = None
+
+    async def stand_still(self, slot: int) -> None:
+        """In this slot is a worker that takes connections and does nothing, as one that was stopped."""
+        asking: set[asyncio.StreamWriter] = set()
+        silent = await asyncio.start_unix_server(
+            lambda _reader, writer: asking.add(writer), self.place(slot).socket_path(slot)
+        )
+        self._absent[slot] = silent
+        self._still[slot] = asking
+
+    async def fill(self, slot: int) -> None:
+        """A worker begins in this slot, in the place of nobody or of one that stood still."""
+        silent = self._absent.pop(slot)
+        if silent is not None:
+            silent.close()
+            for writer in self._still.pop(slot):
+                writer.transport.abort()
+        await self.start(slot)
+
     def owner(self, target: str) -> int:
         """The slot that owns what a GET of this target brings."""
         return self.order(target)[0]
@@ -82,7 +114,8 @@ class Machine(World):
     def order(self, target: str) -> tuple[int, ...]:
         """All slots in the order of this target's key."""
         request = RequestHead("GET", target.encode(), Fields(), authority=b"shop.example")
-        prepared = self.worker(0).proxy.services.heads.of_request(request, trusted=False)
+        some = next(iter(self._workers), 0)
+        prepared = self.worker(some).proxy.services.heads.of_request(request, trusted=False)
         assert isinstance(prepared, Prepared), prepared
         assert prepared.key is not None, target
         return order_of(prepared.key, self.slots)
@@ -166,6 +199,8 @@ class Machine(World):
         return ""
 
     async def _shut_down(self) -> None:
+        for slot in list(self._still):
+            await self.fill(slot)
         for worker in self._workers.values():
             await worker.close()
         await super()._shut_down()
