@@ -14,8 +14,9 @@ TIME ?=
 WHAT ?= all
 RUNS ?= 5
 WRITE ?=
+SIZE ?= 1
 
-.PHONY: help run test lint load bench docs clean
+.PHONY: help run test lint load bench show docs clean
 
 help:
 	@echo 'make run    Lockgate on 127.0.0.1:8080 before a stub origin, and 1,000 clients at a cold key'
@@ -26,6 +27,8 @@ help:
 	@echo '            USERS=, TIME=12s'
 	@echo 'make bench  side by side with nginx and Varnish; WHAT=herd|memory|first-byte|all RUNS=5'
 	@echo '            WRITE=1 puts the tables into docs/benchmarks.md'
+	@echo 'make show   promises kept, against a real origin: stale answers, purges, races; WHAT=purge-race SIZE=0.1'
+	@echo '            WRITE=1 puts the figures into docs/shows.md'
 	@echo 'make docs   the generated pages'
 	@echo 'make clean  remove .venv and what tools left behind'
 
@@ -57,6 +60,9 @@ load: $(STAMP)
 
 bench: $(STAMP)
 	@$(RUN) -m loadtest.bench --what '$(WHAT)' --runs '$(RUNS)' $(if $(WRITE),--write)
+
+show: $(STAMP)
+	@$(RUN) -m loadtest.shows --what '$(WHAT)' --size '$(SIZE)' $(if $(WRITE),--write docs/shows.md)
 
 docs: $(STAMP)
 	$(RUN) -m proxy.config.docs

@@ -1,0 +1,1 @@
+"""Scripted runs that show a promise kept: `python -m loadtest.shows`, or one by its module's name."""
