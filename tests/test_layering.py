@@ -25,8 +25,10 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.no_vary_search policy.partial policy.post policy.profile policy.purge_order
             policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
             policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
-            policy.terms policy.upgrades policy.validation workers.place
-            writes.events writes.outcomes writes.policy writes.problem writes.states writes.write
+            policy.terms policy.upgrades policy.validation peers.order peers.question peers.word workers.backoff
+            workers.coverage workers.frames workers.place workers.plain workers.portion
+            writes.delivery writes.events writes.job writes.lanes writes.outcomes writes.policy
+            writes.problem writes.states writes.write
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
@@ -36,6 +38,15 @@ LAYERS: dict[str, dict[str, str]] = {
             compression.br_encoder compression.encoders compression.gzip_encoder compression.zstd_encoder
         """,
         "configuration file": "config.docs config.explaining config.loading config.reading",
+        "embedded queue": """
+            writes.embedded.claims writes.embedded.commits writes.embedded.database
+            writes.embedded.event_log writes.embedded.health writes.embedded.home
+            writes.embedded.jobs writes.embedded.journal writes.embedded.live
+            writes.embedded.opening writes.embedded.queue writes.embedded.records
+            writes.embedded.recovery writes.embedded.retention writes.embedded.schema
+            writes.embedded.sealing writes.embedded.spool writes.embedded.statistics
+            writes.embedded.store writes.embedded.writer
+        """,
         "origin": """
             origin.address origin.balancer origin.chunked origin.client origin.connection origin.connector
             origin.exchange origin.faults origin.inbox origin.pool origin.request_head origin.resolver
@@ -46,7 +57,7 @@ LAYERS: dict[str, dict[str, str]] = {
     "cache and flights": {
         "cache and flights": """
             cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences cache.fill_budget
-            cache.glance cache.key_memory cache.memory cache.place_index cache.purging cache.disk.bans
+            cache.glance cache.holds cache.hot_heads cache.key_memory cache.memory cache.place_index cache.purging cache.disk.bans
             cache.disk.block_file cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
             cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
             cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
@@ -54,8 +65,14 @@ LAYERS: dict[str, dict[str, str]] = {
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
             coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
             coalesce.keeping coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
-            coalesce.refreshing coalesce.representations coalesce.seat coalesce.slice_memory
-            coalesce.slice_source coalesce.sliced_answer coalesce.sliced_body coalesce.slicing coalesce.validating
+            coalesce.refreshing coalesce.seat coalesce.representations coalesce.slice_memory coalesce.slice_source coalesce.sliced_answer coalesce.sliced_body
+            coalesce.slicing coalesce.told coalesce.validating
+        """,
+    },
+    "writes": {
+        "writes": """
+            writes.attempting writes.deferring writes.effects writes.ending writes.forwarding
+            writes.scheduler writes.service writes.waiting
         """,
     },
     "shells": {
@@ -68,6 +85,12 @@ LAYERS: dict[str, dict[str, str]] = {
             server.parser server.tunnel_inbox server.passage server.passing server.prepared server.proxy
             server.purge_method server.purger server.request_body server.response_writer server.run
             server.server server.serving verdicts
+            peers.answer peers.answering peers.delivery peers.door peers.link peers.neighbourhood peers.peers
+            peers.shared_origin peers.statistics
+            workers.broadcast workers.channel workers.crew workers.disks workers.greeting
+            workers.handover workers.member workers.missed workers.notify workers.overseer workers.parent
+            workers.process workers.sockets workers.source workers.summing workers.supervisor workers.tally
+            workers.told workers.trial workers.worker
         """,
     },
 }
@@ -78,7 +101,7 @@ KNOW_NO_ADAPTER = "cache and flights"
 STDLIB_WITHOUT_IO = frozenset(
     {
         "calendar", "collections", "copy", "dataclasses", "datetime", "difflib", "enum", "fractions",
-        "functools", "http", "ipaddress", "itertools", "json", "math", "pathlib", "re", "textwrap",
+        "functools", "hashlib", "http", "ipaddress", "itertools", "json", "math", "pathlib", "re", "textwrap",
         "time", "types", "typing", "urllib", "warnings",
     }
 )  # fmt: skip

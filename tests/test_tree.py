@@ -14,6 +14,7 @@ MODULES = sorted(
 BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask it through sockets"
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
 VALUES = "values that decide nothing; every test of the lanes makes them"
+LANES = "a step of a write: `tests/writes/test_scheduler.py` and `test_model.py` hold all to their order"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
 ELSEWHERE = {
@@ -34,7 +35,11 @@ ELSEWHERE = {
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
+    "writes/attempting.py": LANES,
+    "writes/delivery.py": VALUES,
+    "writes/ending.py": LANES,
     "writes/events.py": VALUES,
+    "writes/job.py": VALUES,
     "writes/port.py": "protocols; `tests/writes/test_queue_contract.py` holds every backend to them",
     "writes/problem.py": VALUES,
     "verdicts.py": "the words of `explaining`: `tests/test_explaining.py` holds both to what happens",

@@ -45,7 +45,8 @@ class WritePolicy:
     `origin_timeout_s` is the longest that an attempt is at the origin, from its first octet, and how long
     one that was given up may still take effect there; `origin_lag_s` is how long the origin's replicas may
     answer with what was before. `stale_reads_s` is how old a stored answer may grow after a commit: 0 is
-    read-your-writes. `max_answer_bytes` of an answer's body are kept.
+    read-your-writes. `max_answer_bytes` of an answer's body are kept. `unrecorded` says that writes may run
+    that leave no mark (sync ones without an Idempotency-Key): after a crash every key is in doubt.
     """
 
     origin: str
@@ -62,7 +63,12 @@ class WritePolicy:
     origin_lag_s: float = 0.0
     stale_reads_s: float = 0.0
     max_answer_bytes: int = 1024 * 1024
+    unrecorded: bool = True
 
     def may_repeat(self, method: str) -> bool:
         """Whether a second application does no harm."""
         return self.origin_idempotent or method in self.repeat_methods
+
+    def grace_s(self) -> float:
+        """How long an attempt of an owner before us may still be at the origin, or do no harm there."""
+        return 0.0 if self.origin_idempotent else self.origin_timeout_s

@@ -1,0 +1,139 @@
+"""What the cache does about a write: before it is sent, and when it is known what became of it.
+
+    before the first octet   fills of what it changes are fenced: the origin may have read the old value for
+                             them, and they may end after the write. What is stored is still served
+    the answer came          what it changes is invalidated: its own target, what Location and
+                             Content-Location name, what the route's templates named, the tags
+    nobody knows             the same, and answers are not stored for as long as it may still take effect
+    the origin failed        what it changes is made stale
+
+So a client that has its write's answer never reads an older value here, and a herd on a key that is
+written all the time costs one fetch for each commit at the most. Where that is too many, a route allows
+reads that are older (`stale_reads_s`): then the invalidations of one target come at most once in this time,
+each at most this long after its commit, and nothing is fenced before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from proxy.cache.cache import ResponseCache
+from proxy.errors import ClientError
+from proxy.http.fields import Fields
+from proxy.http.messages import RequestHead, ResponseHead
+from proxy.policy.invalidation import invalidated_targets, own_target
+from proxy.policy.key_parts import TargetKey
+from proxy.policy.keys import CacheKey
+from proxy.policy.purges import PurgeKind, Tagged, Targets, target_keys
+from proxy.policy.surrogate_keys import invalidated_groups
+from proxy.routing import Router
+from proxy.writes.deferring import Deferring
+from proxy.writes.outcomes import Effect
+from proxy.writes.policy import WritePolicy
+from proxy.writes.write import Write
+
+Names = tuple[str, ...]
+
+
+class CacheEffects:
+    """Keeps one cache true to the writes that pass. One event loop owns it."""
+
+    def __init__(self, cache: ResponseCache, router: Router) -> None:
+        self._cache = cache
+        self._router = router
+        self._routes = {route.name: route for route in router.routes}
+        self._deferring = Deferring(self._purge)
+
+    def __repr__(self) -> str:
+        return f"<CacheEffects on {self._cache!r} {self._deferring!r}>"
+
+    def close(self) -> None:
+        """Do now what was put off."""
+        self._deferring.close()
+
+    def fence(self, write: Write, policy: WritePolicy) -> None:
+        """It is about to be sent: what is being filled now is not stored."""
+        if policy.stale_reads_s > 0:
+            return
+        targets = Targets(self._keys(self._targets(write, None)))
+        labels = frozenset(write.changed_tags)
+        if not labels:
+            self._cache.fences.raise_fence(targets.covers)
+            return
+
+        def covers(key: CacheKey, found: frozenset[bytes]) -> bool:
+            return targets.covers(key, found) or not labels.isdisjoint(found)
+
+        self._cache.fences.raise_fence(covers)
+
+    def apply(self, effect: Effect, write: Write, policy: WritePolicy, head: ResponseHead | None) -> Names:
+        """Do in this step what follows from an attempt; the targets and tags that were invalidated."""
+        if effect is Effect.NONE:
+            return ()
+        targets = self._targets(write, head)
+        keys = self._keys(targets)
+        labels = frozenset(write.changed_tags)
+        if effect is Effect.SOFTEN:
+            self._purge(keys, labels, soft=True)
+            return ()
+        if head is not None:
+            labels |= invalidated_groups(_request(write), head)
+        hold_s = policy.origin_lag_s if effect is Effect.INVALIDATE else policy.origin_timeout_s
+        if hold_s > 0:
+            self._hold(keys, labels, hold_s)
+        if effect is Effect.INVALIDATE and policy.stale_reads_s > 0:
+            self._deferring.purge(keys, labels, within_s=policy.stale_reads_s)
+        else:
+            self._purge(keys, labels)
+        return _names(targets, write)
+
+    async def durable(self) -> None:
+        """Wait until no restart brings back what was invalidated. Raises: PurgeNotDurable."""
+        await self._cache.durable()
+
+    def _targets(self, write: Write, head: ResponseHead | None) -> tuple[RequestHead, ...]:
+        """The request's own first. Without an answer's head, what is known before there is one."""
+        own = own_target(_request(write))
+        targets = [own]
+        route = self._routes.get(write.route)
+        if head is not None and route is not None:
+            targets.extend(invalidated_targets(_request(write), head, route=route.settings))
+        targets.extend(replace(own, target=target) for target in write.changed_targets)
+        return tuple(dict.fromkeys(targets))
+
+    def _keys(self, targets: Iterable[RequestHead]) -> frozenset[TargetKey]:
+        return frozenset(key for target in targets for key in self._keys_of(target))
+
+    def _keys_of(self, target: RequestHead) -> Iterator[TargetKey]:
+        """By the route of each: Location may lead to another one than the write's."""
+        route = self._router.match(target.authority, target.path)
+        if route is None or not route.settings.cache.enabled:
+            return
+        try:
+            yield from target_keys(route, target)
+        except ClientError:  # the route makes no path of it, so nothing is stored for it
+            return
+
+    def _purge(self, keys: frozenset[TargetKey], labels: frozenset[bytes], *, soft: bool = False) -> None:
+        if keys:
+            self._cache.begin_purge(Targets(keys), soft=soft, kind=PurgeKind.INVALIDATION)
+        if labels:
+            self._cache.begin_purge(Tagged(labels), soft=soft, kind=PurgeKind.INVALIDATION)
+
+    def _hold(self, keys: frozenset[TargetKey], labels: frozenset[bytes], seconds: float) -> None:
+        now_mono = self._cache.clock.mono()
+        for key in keys:
+            self._cache.holds.hold_target(key, until_mono=now_mono + seconds, now_mono=now_mono)
+        for label in labels:
+            self._cache.holds.hold_label(label, until_mono=now_mono + seconds, now_mono=now_mono)
+
+
+def _request(write: Write) -> RequestHead:
+    """The write as far as it names things; its fields are the origin's."""
+    return RequestHead(write.method, write.target, Fields(), scheme=write.scheme, authority=write.authority)
+
+
+def _names(targets: Iterable[RequestHead], write: Write) -> Names:
+    named = (*(target.target for target in targets), *write.changed_tags)
+    return tuple(name.decode("utf-8", "backslashreplace") for name in named)

@@ -1,0 +1,319 @@
+"""Works the lanes: starts what may start, lets rest what must wait, and hands shards over.
+
+Theory of operation. A backend delivers; each delivery is a job in its lanes (`lanes.py`). While a job runs
+it is a task, and no longer: a key at rest, a job in a queue, a job that waits for its next attempt are
+objects in tables. A run is one attempt (`attempting.py`); then the job ends (`ending.py`) or rests.
+
+A job has one timer at most, while it does not run: for the end of its rest, or for the time after which it
+must not be started any more.
+
+Grace. What an owner before us may have sent can still be at the origin. So a delivery that comes again, and
+after an unclean end every delivery of a route whose writes leave no mark, is not started before the longest
+time that an attempt takes is over. Those behind it in its lanes wait with it; all others start at once.
+
+Handing over. Losing a shard in good order: nothing of it starts any more, what runs is awaited, the rest
+is forgotten here, since its next owner gets it. Losing it at once: all of it is forgotten in one step, and
+a task that runs for it finds that out after its next wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from proxy.clock import Clock
+from proxy.tasks import spawn
+from proxy.writes.attempting import Answered, Attempts, Over
+from proxy.writes.delivery import Delivery
+from proxy.writes.ending import Endings
+from proxy.writes.job import Job, Phase
+from proxy.writes.lanes import Lanes
+from proxy.writes.outcomes import Doubt, Ended, Kind, Reading, given_up
+from proxy.writes.policy import WritePolicy
+from proxy.writes.problem import Problem, ProblemType
+from proxy.writes.states import FINAL, Step
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ALARM_S: Final = 3600.0
+"""A timer is set anew after this: `not_after` is wall clock, which may be put right meanwhile."""
+
+_NO_ROUTE: Final = WritePolicy(origin="")
+
+
+class Refusal(StrEnum):
+    """Why an operator's or a client's word about a write has no effect."""
+
+    NOT_HERE = "not here"
+    RUNNING = "running"
+    SENT = "sent"
+
+
+@dataclass(slots=True)
+class _Shard:
+    epoch: int
+    gained_mono: float
+    clean: bool
+    closing: bool = False
+
+
+class Scheduler:
+    """`proxy.writes.port.Owner`. One event loop owns it.
+
+    `policies` gives a route's policy by its name, None if there is no such route. `extra_grace_s` is what a
+    lease, and the slack of clocks, add to the grace.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        attempts: Attempts,
+        endings: Endings,
+        policies: Callable[[str], WritePolicy | None],
+        clock: Clock,
+        extra_grace_s: float = 0.0,
+    ) -> None:
+        self.lanes = lanes
+        self._attempts = attempts
+        self._policies = policies
+        self._clock = clock
+        self._extra_grace_s = extra_grace_s
+        self._endings = endings
+        self._shards: dict[int, _Shard] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settled = asyncio.Event()
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        stopped = " stopped" if self._stopped else ""
+        return f"<Scheduler {self.lanes!r} shards={len(self._shards)}{stopped}>"
+
+    # what the backend tells
+
+    def gained(self, shard: int, *, epoch: int, clean: bool) -> None:
+        if shard in self._shards:
+            self.lost(shard)
+        self._shards[shard] = _Shard(epoch, self._clock.mono(), clean)
+
+    def deliver(self, delivery: Delivery) -> None:
+        shard = self._shards.get(delivery.write.shard)
+        if shard is None or shard.epoch != delivery.epoch:
+            logger.info("write_delivered_too_late write=%s", delivery.write.id)
+            return
+        policy = self._policies(delivery.write.route)
+        orphan = policy is None
+        policy = policy or _NO_ROUTE
+        job = Job(delivery, policy, orphan=orphan, not_before_mono=self._grace_mono(delivery, shard, policy))
+        if not self.lanes.add(job):
+            logger.warning("write_delivered_twice write=%s", delivery.write.id)
+            return
+        self._arm(job)
+        self._pump()
+
+    def _grace_mono(self, delivery: Delivery, shard: _Shard, policy: WritePolicy) -> float:
+        if not (delivery.redelivered or (policy.unrecorded and not shard.clean)):
+            return 0.0
+        grace_s = policy.grace_s()
+        return shard.gained_mono + grace_s + self._extra_grace_s if grace_s else 0.0
+
+    def withdraw(self, delivery: Delivery) -> None:
+        job = self.lanes.get(delivery.write.id)
+        if job is None:
+            return
+        job.withdrawn = True
+        if job.phase is not Phase.RUNNING:  # else its task finds out: it waits for its mark to be kept
+            self._drop(job)
+            self._pump()
+
+    async def losing(self, shard: int, *, deadline_s: float) -> None:
+        if shard not in self._shards:
+            return
+        self._shards[shard].closing = True
+        await self._until(lambda: not any(self._running_of(shard)), deadline_s)
+        self.lost(shard)
+
+    def lost(self, shard: int) -> None:
+        self._shards.pop(shard, None)
+        for job in [job for job in self.lanes if job.write.shard == shard]:
+            job.forgotten = True
+            self._drop(job)
+        self._pump()
+
+    # at work
+
+    def _pump(self) -> None:
+        """Start all that may start."""
+        while not self._stopped and (job := self.lanes.take()) is not None:
+            self._launch(job)
+
+    def _launch(self, job: Job) -> None:
+        self._disarm(job)
+        if self._shards[job.write.shard].closing:
+            self.lanes.rest(job)
+        elif job.not_before_mono > self._clock.mono():
+            self._rest(job)
+        elif self._is_expired(job):
+            self._end(job, _expired())
+        else:
+            self._spawn(self._run(job), job)
+
+    async def _run(self, job: Job) -> None:
+        run = await self._attempts.run(job)
+        if isinstance(run, Over):
+            await self._endings.end(job, run.ended, run.answered)
+        elif job.withdrawn and not job.forgotten:
+            self._drop(job)
+        elif not job.forgotten:
+            job.not_before_mono = self._clock.mono() + run.pause_s
+            self._rest(job)
+
+    def _rest(self, job: Job) -> None:
+        self.lanes.rest(job)
+        self._arm(job)
+
+    def _drop(self, job: Job) -> None:
+        """Forget it: its end is not ours to keep."""
+        self._disarm(job)
+        self.lanes.leave(job)
+
+    def _end(self, job: Job, ended: Ended) -> None:
+        """End a job that does not run, or has just been taken. One that was never sent leaves at once."""
+        self._disarm(job)
+        if job.never_sent or not self.lanes.is_head(job):
+            self.lanes.leave(job)
+        elif job.phase is not Phase.RUNNING:
+            self.lanes.seize(job)
+        self._spawn(self._endings.end(job, ended, Answered()), job)
+
+    # tasks
+
+    def _spawn(self, work: Coroutine[None, None, None], job: Job) -> None:
+        task = spawn(self._guarded(work, job), name=f"write {job.write.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    async def _guarded(self, work: Coroutine[None, None, None], job: Job) -> None:
+        """No defect of ours may hold a lane for ever: what it hits ends as one of which nobody knows."""
+        try:
+            await work
+            self._pump()  # now, not a turn of the loop later: a hot key waits for this
+        except Exception:
+            logger.exception("write_failed write=%s", job.write.id)
+            if job.state in FINAL:
+                if job.phase is not Phase.GONE:
+                    self._drop(job)
+                return
+            reading = Reading(Kind.UNKNOWN, "an internal error; see the log")
+            await self._endings.end(job, given_up(reading, doubt=Doubt.UNKNOWN), Answered())
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._settled.set()
+        self._pump()
+
+    def _running_of(self, shard: int) -> Iterator[Job]:
+        return (job for job in self.lanes if job.write.shard == shard and job.phase is Phase.RUNNING)
+
+    async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+        """Wait until it holds after some task's end; False if the time is over before."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not condition():
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # timers
+
+    def _is_expired(self, job: Job) -> bool:
+        return job.never_sent and self._clock.now() >= job.write.not_after
+
+    def _arm(self, job: Job) -> None:
+        """Look at it again when its rest is over, or its time."""
+        delays_s = []
+        if job.phase is Phase.RESTING:
+            delays_s.append(job.not_before_mono - self._clock.mono())
+        if job.never_sent:
+            delays_s.append(job.write.not_after - self._clock.now())
+        if delays_s and job.phase not in (Phase.RUNNING, Phase.GONE):
+            delay_s = max(0.0, min(*delays_s, LONGEST_ALARM_S))
+            job.alarm = asyncio.get_running_loop().call_later(delay_s, self._due, job)
+
+    def _disarm(self, job: Job) -> None:
+        if job.alarm is not None:
+            job.alarm.cancel()
+            job.alarm = None
+
+    def _due(self, job: Job) -> None:
+        job.alarm = None
+        if self._is_expired(job):
+            self._end(job, _expired())
+        elif job.phase is Phase.RESTING and job.not_before_mono <= self._clock.mono():
+            self.lanes.ripen(job)
+            self._arm(job)
+        else:
+            self._arm(job)
+        self._pump()
+
+    # an operator's and a client's words
+
+    def block(self, key: str) -> None:
+        """Start nothing of this key from now on."""
+        self.lanes.block(key)
+
+    def unblock(self, key: str) -> None:
+        """Go on with this key."""
+        self.lanes.unblock(key)
+        self._pump()
+
+    def cancel(self, write_id: str) -> Refusal | None:
+        """Take a write back that was never sent; None if that is done."""
+        job = self.lanes.get(write_id)
+        if job is None:
+            return Refusal.NOT_HERE
+        if job.phase is Phase.RUNNING:
+            return Refusal.RUNNING
+        if not job.never_sent:
+            return Refusal.SENT
+        self._end(job, Ended(Step.CANCEL, Problem(ProblemType.CANCELLED, "it was taken back")))
+        self._pump()
+        return None
+
+    def skip(self, key: str) -> Refusal | None:
+        """Give up the write at the head of this key, as a dead letter; None if that is done."""
+        lane = self.lanes.lane(key)
+        if not lane:
+            return Refusal.NOT_HERE
+        job = lane[0]
+        if job.phase is Phase.RUNNING:
+            return Refusal.RUNNING
+        step = Step.LOSE if job.doubt is Doubt.UNKNOWN else Step.GIVE_UP
+        self._end(job, Ended(step, Problem(ProblemType.SKIPPED, "an operator skipped it")))
+        self._pump()
+        return None
+
+    # the end
+
+    async def drain(self, *, deadline_s: float) -> bool:
+        """Start nothing more and wait for what runs; False if some of it runs still at the deadline."""
+        self._stopped = True
+        return await self._until(lambda: not self._tasks, deadline_s)
+
+    def close(self) -> None:
+        """Forget all jobs, and stop what runs."""
+        self._stopped = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        for shard in tuple(self._shards):
+            self.lost(shard)
+
+
+def _expired() -> Ended:
+    return Ended(Step.EXPIRE, Problem(ProblemType.EXPIRED, "its time was over before it was sent"))

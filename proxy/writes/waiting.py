@@ -1,0 +1,68 @@
+"""Who waits for the end of a write: clients in sync mode, long polls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from proxy.origin.port import OriginResponse
+from proxy.writes.write import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a write, as its first waiter gets it.
+
+    `rest` is the answer's body from where `result.body` stops, if that is not the whole and more is to
+    come: whoever gets it reads and closes it.
+    """
+
+    result: Result
+    rest: OriginResponse | None = None
+
+
+class Waiters:
+    """Futures by write id. Nobody waits for ever: whoever waits sets a limit of his own."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[asyncio.Future[Ending]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Waiters for {len(self._waiting)} writes>"
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def waits(self, write_id: str) -> bool:
+        """Whether anybody waits for this write."""
+        return write_id in self._waiting
+
+    @contextmanager
+    def wait(self, write_id: str) -> Iterator[asyncio.Future[Ending]]:
+        """A future of the end of this write, from now until the block is left."""
+        future: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(write_id, []).append(future)
+        try:
+            yield future
+        finally:
+            self._forget(write_id, future)
+
+    def tell(self, write_id: str, ending: Ending) -> None:
+        """It ended: all who wait are told, the first one who still listens gets the rest of the body."""
+        rest = ending.rest
+        for future in self._waiting.get(write_id, ()):
+            if not future.done():
+                future.set_result(Ending(ending.result, rest))
+                rest = None
+        if rest is not None:
+            rest.close()
+
+    def _forget(self, write_id: str, future: asyncio.Future[Ending]) -> None:
+        waiting = self._waiting[write_id]
+        waiting.remove(future)
+        if not waiting:
+            del self._waiting[write_id]
+        if not future.done():
+            future.cancel()
