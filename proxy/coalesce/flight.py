@@ -39,9 +39,11 @@ from proxy.coalesce.learning import Learnt, learn
 from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, Role, Stream
 from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.seat import Seat
+from proxy.coalesce.told import is_for
 from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import ForwardRequest, Framing, OriginResponse
+from proxy.peers.word import OwnersWord
 from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
@@ -98,6 +100,7 @@ class Flight:
         self.started_mono = cache.clock.mono()
         self.asked_mono = self.started_mono
         self.head: ResponseHead | None = None
+        self.word: OwnersWord | None = None  # set where the owner of the key answered, not the origin
         self.key = plan.key
         self.variant = plan.variant
         self.varies_on: tuple[bytes, ...] = ()
@@ -113,7 +116,7 @@ class Flight:
         self._stream: Stream | None = None  # what a shareable head offers to whoever may take it
         self._entry_terms: Terms | None = None  # set while the body is to be stored
         self._validated: Entry | None = None  # what a 304 was about
-        self._received_mono = self._received_at = self._initial_age_s = 0.0
+        self._received_mono = self._received_at = self._initial_age_s = self._origin_s = 0.0
         self._memo = HeadMemo()
         self._search = DEFAULT
         self._keeping: Keeping | None = None  # from the head on, while the body is to be stored
@@ -134,6 +137,11 @@ class Flight:
     def shareable(self) -> bool:
         """Whether the head came and allowed sharing."""
         return self._stream is not None
+
+    @property
+    def shareable_fetch(self) -> bool:
+        """The same, of an answer of the origin; what the owner of the key gave, that one counts."""
+        return self._stream is not None and self.word is None
 
     @property
     def waiters(self) -> int:
@@ -299,8 +307,10 @@ class Flight:
         if taken.head is not head:
             head = leader_head = taken.head
         self.head = head
-        requested_at = now - (self._received_mono - self.asked_mono)
-        self._initial_age_s = initial_age_s(raw, requested_at=requested_at, received_at=now)
+        self._origin_s = self._received_mono - self.asked_mono
+        self._initial_age_s = initial_age_s(raw, requested_at=now - self._origin_s, received_at=now)
+        if response.word is not None:
+            self._heed(response.word, raw, now)
         verdict = _of_no_slice(taken) or judge(
             self.plan.request,
             taken.judged,
@@ -317,6 +327,21 @@ class Flight:
                 future.set_result(None)
         self._head_waiters.clear()
         self._deadlines.clear()
+
+    def _heed(self, word: OwnersWord, raw: ResponseHead, now: float) -> None:
+        """The owner of the key has answered: times are those of its own forward request.
+
+        The time that we waited for it is in the age that it tells; counted here, it would be counted twice.
+        """
+        self.word = word
+        age_s = word.age_at_s(self._received_mono)
+        self._initial_age_s = (
+            initial_age_s(raw, requested_at=now, received_at=now) if age_s is None else age_s
+        )
+        self.started_mono = min(self.started_mono, word.began_mono)
+        self.asked_mono = word.began_mono
+        if word.from_store:
+            self._origin_s = 0.0
 
     def _has_clients_conditions(self) -> bool:
         """Whether the origin was sent a Range or conditions that are neither a validation's nor a slice's."""
@@ -363,9 +388,10 @@ class Flight:
             initial_age_s=self._initial_age_s,
             received_mono=self._received_mono,
             received_at=self._received_at,
-            origin_s=self._received_mono - self.asked_mono,
+            origin_s=self._origin_s,
             memo=self._memo,
             failed=isinstance(verdict, OriginFailed),
+            word=self.word,
         )
         self.ending = _ending_of(verdict)
         self.state = State.CLOSED
@@ -409,6 +435,10 @@ class Flight:
                 reason = may_take(seat.request, stream.head, terms, route=self.plan.route)
                 if reason is not None:
                     return Released(reason)
+                if self.word is not None and not is_for(
+                    seat.request, self.word, terms, age_s=self._initial_age_s, route=self.plan.route
+                ):
+                    return Regroup()
                 return stream
             case NotForSharing(reason=reason):
                 return Released(reason)
