@@ -24,7 +24,8 @@ class FlightStatistics:
 
     `started` counts every flight: coalesced, alone and background; `endings` those that are over.
     `seats` includes the leaders, `waiters` does not. `shareable_fetches` counts flights whose answer's head
-    allowed sharing, revalidations included; those that are running too.
+    allowed sharing, revalidations included; those that are running too, and without those that the owner of
+    the key answered.
     `oldest_s` is the age of the oldest flight whose head has not come: a hung origin raises no error
     rate, it raises this.
     """
@@ -67,7 +68,7 @@ class Flights:
             seats=sum(flight.seats for flight in self._running),
             waiters=sum(flight.waiters for flight in self._running),
             waiters_served=self._waiters_served + sum(flight.waiters_served for flight in self._running),
-            shareable_fetches=self._shareable_fetches + sum(flight.shareable for flight in self._running),
+            shareable_fetches=self._shareable_fetches + sum(flight.shareable_fetch for flight in self._running),
             oldest_s=0.0 if oldest is None else now_mono - oldest.started_mono,
         )
 
@@ -100,7 +101,7 @@ class Flights:
         self._drop_place(flight)
         if flight.state is State.OVER and self._running.pop(flight, flight) is None:
             self._waiters_served += flight.waiters_served
-            self._shareable_fetches += flight.shareable
+            self._shareable_fetches += flight.shareable_fetch
             if flight.ending is not None:
                 self._endings[flight.ending] += 1
 

@@ -139,7 +139,7 @@ class Peers:
         return PeerStatistics(
             questions={reply: self._questions[reply] for reply in Reply},
             answers=answers(),
-            unreachable=tuple(slot for slot, link in self._links.items() if not link.reachable),
+            unreachable=sum(not link.reachable for link in self._links.values()),
         )
 
     async def close(self) -> None:

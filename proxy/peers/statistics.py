@@ -30,9 +30,9 @@ class PeerStatistics:
     """Counters since the start, and who is thought to be gone.
 
     `questions` are this worker's own by their reply, `answers` those of others by what became of them here:
-    they are no client requests. `unreachable` are slots that are asked nothing now.
+    they are no client requests. `unreachable` are workers that are asked nothing now.
     """
 
     questions: dict[Reply, int]
     answers: dict[Outcome, int]
-    unreachable: tuple[int, ...] = ()
+    unreachable: int = 0
