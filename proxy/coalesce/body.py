@@ -8,9 +8,10 @@ Three regimes; those further down are never left upwards:
 
     keeping   every piece is kept: the body will be stored. Readers never slow the writer.
     spooling  it is kept, too, but what is in the spool (a file) leaves memory, except for the last of it: a
-              quarter of the window. Who is further behind, or comes late, reads the spool. The writer waits
-              for the spool only while no reader waits for the writer; where both are so, the spool `lags`,
-              and whoever keeps the body is to give it up rather than let the disk slow the clients.
+              quarter of the window. Who is further behind, or comes late, reads the spool. A spool that
+              `lags` is waited for (`wait_room`) while no reader waits for more; where one does, whoever
+              keeps the body is to be patient for a moment (`wait_spool`), and then to give the spool up
+              rather than let the disk slow the clients.
     passing   the body is too large to store, or not for storing: pieces that every reader has taken are
               dropped. The writer is paced by the *fastest* reader (`wait_room`), so that one client's
               download costs a window, not a body; a reader that falls a whole window behind the
@@ -304,11 +305,12 @@ class SharedBody:
     async def wait_room(self) -> None:
         """Wait until more may come: for the fastest reader, or for the spool while no reader is waiting."""
         while not self._has_room():
-            self._room = asyncio.get_running_loop().create_future()
-            try:
-                await self._room
-            finally:
-                self._room = None
+            await self._wait_change()
+
+    async def wait_spool(self) -> None:
+        """Wait until the spool lags no more, whoever waits."""
+        while self.lags:
+            await self._wait_change()
 
     # the readers' side
 
@@ -384,9 +386,16 @@ class SharedBody:
         if self._room is not None:
             self._give_room()
 
+    async def _wait_change(self) -> None:
+        self._room = asyncio.get_running_loop().create_future()
+        try:
+            await self._room
+        finally:
+            self._room = None
+
     def _give_room(self) -> None:
         room = self._room
-        if room is not None and not room.done() and self._has_room():
+        if room is not None and not room.done() and (self._spool is not None or self._has_room()):
             room.set_result(None)
 
     def _drop_taken(self) -> None:

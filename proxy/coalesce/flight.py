@@ -461,11 +461,11 @@ class Flight:
         self._stop_if_nobody_takes_it()  # a background flight may find an event stream
         while piece := await response.read():
             body.append(piece)
-            if body.keeping and self._keeping is not None and not self._keeping.keeps(piece):
+            keeping = self._keeping if body.keeping else None
+            if keeping and not (keeping.keeps(piece) and (not body.lags or await keeping.wait_room())):
                 self._stop_keeping()
             if not body.keeping:
                 self._stop_if_nobody_takes_it()
-            if not body.keeping or body.lags:
                 await body.wait_room()
         body.finish()
         await self._commit()

@@ -4,26 +4,34 @@
         └────────too large, and no disk tier; or the budget of all fills is spent─────────────────────┘
 
 A body whose length is known to be too large for memory is spooled from its first octet. Whoever fills asks
-after each piece whether it is still kept; nothing here waits, but for the commit of what was spooled.
+after each piece whether it is still kept, and waits for a disk that lags only as long as no client does.
 """
 
 from __future__ import annotations
+
+import asyncio
+from typing import Final
 
 from proxy.cache.cache import ResponseCache
 from proxy.cache.disk.fill import DiskFill
 from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
 
+PATIENCE_S: Final = 0.25
+"""So long in all a fill's clients may be held up by the disk: for a stall, not for a disk that is slower than
+they are. A thread that is not scheduled for a moment would else cost the copy of every fast download."""
+
 
 class Keeping:
     """The keeping of one body. `end` it, however the fill ends."""
 
-    __slots__ = ("_body", "_cache", "_held_bytes", "_spool")
+    __slots__ = ("_body", "_cache", "_held_bytes", "_patience_s", "_spool")
 
     def __init__(self, cache: ResponseCache, body: SharedBody) -> None:
         self._cache = cache
         self._body = body
         self._held_bytes = 0  # taken from the budget of all fills
+        self._patience_s = PATIENCE_S
         self._spool: DiskFill | None = None
 
     def __repr__(self) -> str:
@@ -36,13 +44,29 @@ class Keeping:
     def keeps(self, piece: bytes) -> bool:
         """Account for the piece that was just appended; False if the body cannot be kept any more."""
         if self._spool is not None:
-            return self._spool.write(piece) and not self.lags and self._accounted()
+            return self._spool.write(piece) and self._accounted()
         return (self._fits_memory(self._body.received_bytes) or self._spooled()) and self._accounted()
 
-    @property
-    def lags(self) -> bool:
-        """Whether the disk is so slow that it would hold up the clients."""
-        return self._spool is not None and self._body.lags and self._body.awaited
+    async def wait_room(self) -> bool:
+        """Wait for a disk that lags; False if it would hold up the clients: then give it up."""
+        while self._body.lags:
+            if not self._body.awaited:
+                await self._body.wait_room()
+            elif self._patience_s <= 0.0:
+                return False
+            else:
+                await self._be_patient()
+        return True
+
+    async def _be_patient(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._body.wait_spool()
+        except TimeoutError:
+            self._patience_s = 0.0
+        self._patience_s -= loop.time() - began
 
     def give_up(self) -> None:
         """It is not to be kept any more. What was spooled can be read by those who are on their way."""

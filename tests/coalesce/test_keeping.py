@@ -10,6 +10,7 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.disk import fill as fill_module
 from proxy.cache.disk.directory import write_all
 from proxy.cache.disk.store import DiskStore
+from proxy.coalesce import keeping as keeping_module
 from proxy.coalesce.body import READ_AHEAD_BYTES, SharedBody
 from proxy.coalesce.keeping import Keeping
 from proxy.config.settings import CacheSettings
@@ -51,8 +52,7 @@ async def filled(keeping: Keeping, body: SharedBody, pieces: int) -> None:
     for _ in range(pieces):
         body.append(PIECE)
         assert keeping.keeps(PIECE)
-        if body.lags:
-            await body.wait_room()
+        assert await keeping.wait_room()
 
 
 async def test_without_a_disk_what_is_too_large_for_memory_is_not_kept() -> None:
@@ -100,7 +100,7 @@ async def test_no_more_than_a_window_of_it_is_in_memory(store: DiskStore) -> Non
         body.append(PIECE)
         assert keeping.keeps(PIECE)
         held = max(held, body.held_bytes)
-        await body.wait_room()
+        assert await keeping.wait_room()
     assert held <= WINDOW_BYTES + 4 * len(PIECE)
     keeping.end()
 
@@ -132,13 +132,13 @@ async def test_a_disk_that_is_slower_than_a_client_is_given_up(
         write_all(fd, pieces)
 
     monkeypatch.setattr(fill_module, "write_all", write_when_told)
+    monkeypatch.setattr(keeping_module, "PATIENCE_S", 0.01)
     cache, body = a_cache(store), a_body(80 * len(PIECE))
     keeping = Keeping(cache, body)
     assert keeping.begin()
     reader, number = body.reader(), 0
     body.append(PIECE)
-    while keeping.keeps(PIECE):
-        await body.wait_room()
+    while keeping.keeps(PIECE) and await keeping.wait_room():
         assert await reader.read() == PIECE
         body.append(PIECE)
         number += 1
@@ -165,7 +165,7 @@ async def test_a_disk_is_waited_for_while_no_client_waits(
         assert keeping.keeps(PIECE)
         if body.lags:
             waiting.release()
-            await body.wait_room()
+            assert await keeping.wait_room()
     waiting.release(80)
     body.finish()
     assert await keeping.commit(an_entry(shared=body), began=cache.fences.epoch, max_variants=8)
