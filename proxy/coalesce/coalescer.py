@@ -57,6 +57,7 @@ from proxy.http.fields import Pair
 from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_status import ForwardReason
 from proxy.policy.keys import Variant
+from proxy.policy.sharing import Reason
 
 TIMED_OUT_RELEASE_RATE = 100.0
 """Waiters a second that go to the origin after their deadline, where `release_rate` sets no other: a
@@ -64,14 +65,15 @@ time-out strikes all at once, and the origin is slow already."""
 
 
 class Unsliced(ProxyError):
-    """Told to `Slicing`: what came to a request for a slice is not for this one; go on for the whole.
+    """Told to `Slicing`: what came to a request for a slice is not for this one, so go on for the whole.
 
-    `again`: not yet, as it may have been about another's request only.
+    `again`: not yet, as it may have been about another's request only. `useless`: no request will get more.
     """
 
-    def __init__(self, *, again: bool) -> None:
+    def __init__(self, *, again: bool = False, useless: bool = False) -> None:
         super().__init__("what came is no slice for this request")
         self.again = again
+        self.useless = useless
 
 
 @dataclass(slots=True, eq=False)
@@ -313,6 +315,8 @@ class Coalescer:
                     keep = True
                     return self._streamed_answer(seat, outcome, reason, wait)
                 case Released():
+                    if outcome.reason is Reason.PARTIAL:
+                        raise Unsliced(useless=True)
                     seat.leave()  # before waiting again: those who are sent away hold no abandoned fill
                     await self._pacer(ask.route, timed_out=False).wait_turn()
                     return await self._alone(ask, wait)
@@ -337,7 +341,7 @@ class Coalescer:
         """A forward request of its own, nobody's company sought."""
         wait.regroups = MAX_REGROUPS + 1
         if ask.slice is not None:
-            raise Unsliced(again=False)
+            raise Unsliced
         ask = ask.placed(self.cache)
         look = look_up(ask, stored=self.cache, now_mono=self._clock.mono())
         if isinstance(look, Serve):

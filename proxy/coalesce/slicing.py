@@ -125,7 +125,9 @@ class Slicing:
         try:
             answer = await self._coalescer.answer(ask.of_slice(part), slice_wait)
         except Unsliced as unsliced:
-            if unsliced.again:
+            if unsliced.useless:
+                self._mark_whole(ask.placed(self._cache))
+            if unsliced.again or unsliced.useless:
                 return None
             wait.regroups = slice_wait.regroups
             return await self._coalescer.answer(ask, wait)

@@ -17,14 +17,22 @@ class SlicedObject:
     `asked` counts requests by their Range field; `slices` says how often each first octet was asked for.
     """
 
-    def __init__(self, world: World, body: bytes, *, target: str = "/a", etag: str | None = '"1"') -> None:
+    def __init__(
+        self,
+        world: World,
+        body: bytes,
+        *,
+        target: str = "/a",
+        etag: str | None = '"1"',
+        **asked_with: str,
+    ) -> None:
         self.body = body
         self.etag = etag
         self.status = 200
-        self.takes_ranges = True
+        self.takes_ranges = self.honours_if_range = True
         self.fields: dict[str, object] = {"cache_control": "max-age=60"}
         self.asked: Counter[str | None] = Counter()
-        self.rule: Rule = world.origin.on(f"GET {target}").answer(self._answer)
+        self.rule: Rule = world.origin.on(f"GET {target}", **asked_with).answer(self.answer)
 
     @property
     def slices(self) -> dict[int, int]:
@@ -36,7 +44,8 @@ class SlicedObject:
                 counted[int(match[1])] += times
         return dict(counted)
 
-    def _answer(self, asked: Asked) -> None:
+    def answer(self, asked: Asked) -> None:
+        """Answer as it is now."""
         wanted = asked.field("range")
         self.asked[wanted] += 1
         fields = dict(self.fields)
@@ -49,7 +58,7 @@ class SlicedObject:
             asked.reply(304, **fields)
             return
         match = _RANGE.fullmatch(wanted or "") if self.takes_ranges else None
-        if_range = asked.field("if-range")
+        if_range = asked.field("if-range") if self.honours_if_range else None
         if match is None or if_range not in (None, self.etag, fields.get("last_modified")):
             asked.reply(200, self.body, **fields)
             return
