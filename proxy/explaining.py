@@ -6,7 +6,7 @@ leaves no trace: looking is no use that keeps an entry, and starts or joins noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from proxy.cache.entry import Entry
@@ -36,7 +36,8 @@ Facts = dict[str, object]
 class Explanation:
     """A verdict, its reason, and the facts that it stands on, as JSON values; None where there are none.
 
-    `status` is that of the answer, where it is an error of our own.
+    `status` is that of the answer, where it is an error of our own; `owner` tells which worker is asked for the
+    key where this one has nothing.
     """
 
     verdict: Verdict
@@ -49,6 +50,7 @@ class Explanation:
     stored: Facts | None = None
     marks: Facts | None = None
     flight: Facts | None = None
+    owner: Facts | None = None
 
     def document(self) -> Facts:
         """As a JSON object."""
@@ -67,12 +69,14 @@ class Explainer:
         limits: LimitsSettings,
         schemes: frozenset[str],
         clock: Clock,
+        owner_of: Callable[[CacheKey], int] | None = None,
     ) -> None:
         self._heads = heads
         self._coalescer = coalescer
         self._origins = origins
         self._limits = limits
         self._schemes = schemes
+        self._owner_of = owner_of
         self._clock = clock
 
     def explain(self, url: str, *, method: str = "GET", fields: tuple[Pair, ...] = ()) -> Explanation:
@@ -129,6 +133,7 @@ class Explainer:
             stored=None if entry is None else _stored_facts(entry, ask, now_mono),
             marks={"not_shareable": not_shareable, "unreachable": glance.unreachable(key)},
             flight=None if flight is None else _flight_facts(flight, ask, now_mono),
+            owner=None if self._owner_of is None else {"slot": self._owner_of(key)},
         )
 
     def _ask(self, prepared: Prepared, key: CacheKey) -> Ask:

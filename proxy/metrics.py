@@ -25,6 +25,7 @@ from proxy.coalesce.answer import Outcome
 from proxy.coalesce.outcomes import Ending
 from proxy.errors import ClientGone
 from proxy.origin.statistics import OriginStatistics
+from proxy.peers.statistics import PeerStatistics, Reply
 from proxy.policy.purges import PurgeKind
 from proxy.server.client_connection import State
 from proxy.server.ledger import WAIT_BOUNDS_S
@@ -113,6 +114,13 @@ def status_label(status: int) -> str:
         return str(status)
     return f"{status // 100}xx" if 100 <= status < 600 else "other"
 
+def _of_peers(
+    read: Callable[[PeerStatistics], Mapping[Member, int]], members: Iterable[Member]
+) -> Callable[[ServerStatistics], list[Sample]]:
+    """Nothing where there is one worker."""
+    return _each_member(lambda server: {} if server.peers is None else read(server.peers), members)
+
+
 
 _REGISTERED = frozenset({*HTTPStatus, ClientGone.status})
 
@@ -150,6 +158,8 @@ _VERSION = Label("version", "version of Lockgate")
 METRICS = (
     Metric(
         "lockgate_requests_total",
+_WAY = Label("way", ("known", "parsed"))
+_REPLY = Label("reply", tuple(reply.value for reply in Reply))
         Kind.COUNTER,
         "Exchanges that are over, by what became of them; each has one outcome.",
         _each_member(lambda server: server.proxy.exchanges.outcomes, Outcome),
@@ -391,6 +401,28 @@ METRICS = (
         "Requests that wait for a slot at the origin.",
         _each_origin(lambda origin: origin.queued),
         _ORIGIN,
+    Metric(
+        "lockgate_owner_questions_total",
+        Kind.COUNTER,
+        "Requests that a worker asked of the worker which owns the key, by its reply: no forward requests; "
+        "what was declined or lost is asked of the next worker or of the origin.",
+        _of_peers(lambda peers: peers.questions, Reply),
+        _REPLY,
+    ),
+    Metric(
+        "lockgate_owner_answers_total",
+        Kind.COUNTER,
+        "Questions of other workers that are over, by what became of them at the owner; they are not among "
+        "lockgate_requests_total.",
+        _of_peers(lambda peers: peers.answers, Outcome),
+        _OUTCOME,
+    ),
+    Metric(
+        "lockgate_owners_unreachable",
+        Kind.GAUGE,
+        "Workers that another one asks nothing, since they do not answer; each pair counts.",
+        _one(lambda server: 0 if server.peers is None else server.peers.unreachable),
+    ),
     ),
     Metric(
         "lockgate_origin_queue_refused_total",

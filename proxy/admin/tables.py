@@ -36,6 +36,8 @@ def _rows(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _stored(answer["stored"])
         yield from _marks(answer["marks"])
         yield "flight", _flight(answer["flight"])
+    if answer["owner"] is not None:
+        yield "owner", f"worker {answer['owner']['slot']}, which is asked for it where another has nothing"
 
 
 def _key(key: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

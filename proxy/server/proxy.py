@@ -124,6 +124,7 @@ class Proxy:
             limits=config.limits,
             schemes=frozenset("http" if listen.tls is None else "https" for listen in config.listen),
             clock=clock,
+            owner_of=None if owners is None else owners.owner_of,
         )
 
     def __repr__(self) -> str:

@@ -113,6 +113,9 @@ class Services:
 class Owners(Protocol):
     """Knows which keys another worker owns: `proxy.peers.peers.Peers`."""
 
+    def owner_of(self, key: CacheKey) -> int:
+        """The slot that owns a key."""
+
     def asks(self, key: CacheKey, *, alone: bool) -> bool:
         """Whether another worker may be asked in the origin's place; `alone`: for this client only."""
 

@@ -342,3 +342,13 @@ async def test_an_error_page_is_the_leaders_and_the_others_are_told_of_the_failu
         assert answer.status == 503
         assert answer.body != b"sorry"
     assert two.origin.asked() == 1
+
+
+# to be seen
+
+
+async def test_every_worker_explains_who_owns_a_key(machine: Machine) -> None:
+    await machine.all_started()
+    for slot in range(3):
+        explained = machine.worker(slot).proxy.explainer.explain("http://shop.example/a")
+        assert explained.owner == {"slot": machine.owner("/a")}
