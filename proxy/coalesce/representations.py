@@ -31,7 +31,7 @@ class Representations:
         return self._memory.current(key, variant)
 
     def notice(self, met: Known) -> Known | None:
-        """A slice was met: what is known of its representation; None if that was dropped, as the older one."""
+        """What is known of the representation of a slice; None if that was dropped, as an older one."""
         known = self._memory.current(met.key, met.variant)
         if known is not None and known.label != met.label:
             if met.asked_mono < known.asked_mono:

@@ -14,6 +14,8 @@ from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.coalesce.answer import Outcome
+from proxy.coalesce.ask import Ask
+from proxy.coalesce.coalescer import Unsliced
 from proxy.errors import ClientGone, NotStored, ProxyError
 from proxy.http.messages import ResponseHead
 from proxy.http.rendering import render_fields
@@ -22,6 +24,9 @@ from proxy.peers.question import Heard
 from proxy.peers.word import Trouble, trouble_of, word_field
 from proxy.policy.cache_status import ForwardReason
 from proxy.policy.hop_by_hop import end_to_end
+from proxy.policy.key_parts import slice_key
+from proxy.policy.keys import CacheKey
+from proxy.policy.partial import Slice
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared, Unanswerable
@@ -61,13 +66,25 @@ class Answering(Serving):
         prepared = self._services.heads.of_request(request, trusted=client.trusted)
         if isinstance(prepared, Unanswerable):
             raise prepared.error
-        if prepared.key is None or not self._peers.answers(prepared.key, self._heard.slot):
+        key = self._key(prepared)
+        if key is None or not self._peers.answers(key, self._heard.slot):
             raise NotStored("this worker does not stand before the asker in the order of the key")
         if self._heard.stored_only:
             prepared.directives = replace(prepared.directives, only_if_cached=True)
         exchange.prepared = prepared
         exchange.route = prepared.route.name
         return prepared
+
+    def _key(self, prepared: Prepared) -> CacheKey | None:
+        """The key that is asked about."""
+        key, number = prepared.key, self._heard.slice_number
+        if key is None or number is None:
+            return key
+        return slice_key(key, number, prepared.route.settings.cache.slice_bytes)
+
+    def _ask_for(self, prepared: Prepared) -> Ask:
+        ask, number = super()._ask_for(prepared), self._heard.slice_number
+        return ask if number is None else ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
 
     def _informed(self, head: ResponseHead) -> None:
         if head.status != 100:
@@ -77,6 +94,8 @@ class Answering(Serving):
         raise NotStored("nobody else shares this: the asker passes it through itself")
 
     def _failed(self, error: ProxyError) -> None:
+        if isinstance(error, Unsliced):
+            error = NotStored(str(error))  # the asker finds out by itself what there is instead
         exchange, writer = self.exchange, self.exchange.writer
         exchange.reason = str(error)
         exchange.outcome = Outcome.REFUSED if isinstance(error, NotStored) else Outcome.FAILED

@@ -29,7 +29,8 @@ class Question:
     """A request of which the owner of `key` is asked.
 
     `request` is as the client sent it, with the fields that are to be sent. `alone` says that the answer is
-    for this client only, unless it is stored; `stored_only` that nothing but a stored answer is wanted.
+    for this client only, unless it is stored; `stored_only` that nothing but a stored answer is wanted. With
+    a `slice_number` it is about that slice, and `key` is the slice's.
     """
 
     key: CacheKey
@@ -37,6 +38,7 @@ class Question:
     client: ClientAddress
     alone: bool = False
     stored_only: bool = False
+    slice_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Heard:
     request: RequestHead | None = None
     client: ClientAddress = NOBODY
     stored_only: bool = False
+    slice_number: int | None = None
 
 
 def question_of(
@@ -62,13 +65,14 @@ def question_of(
     conditions: tuple[Pair, ...],
     alone: bool,
     stored_only: bool = False,
+    slice_number: int | None = None,
 ) -> Question:
     """The question for a client's request; always for a GET, which is what flights are for."""
     fields = fields_for_owner(request, route=route, leader_of_flight=not alone, revalidate=conditions)
     asked = RequestHead(
         "GET", request.target, fields, request.scheme, request.authority, request.minor_version
     )
-    return Question(key, asked, client, alone, stored_only)
+    return Question(key, asked, client, alone, stored_only, slice_number)
 
 
 def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
@@ -85,6 +89,7 @@ def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
         "host": None if host is None else host.decode("latin-1"),
         "version": request.minor_version,
         "stored_only": question.stored_only,
+        "slice": question.slice_number,
     }
     return FIELD, json.dumps(told, separators=(",", ":")).encode("ascii")
 
@@ -115,6 +120,7 @@ def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
             minor_version=int(told["version"]),
         )
         client = ClientAddress(told["ip"], request.scheme, bool(told["trusted"]))
-        return Heard(slot, arrangement, request, client, bool(told["stored_only"]))
+        number = None if told["slice"] is None else int(told["slice"])
+        return Heard(slot, arrangement, request, client, bool(told["stored_only"]), number)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a worker's question lacks {error}") from error

@@ -86,6 +86,16 @@ class Slice:
         return asked, (b"If-Range", self.expected.validator)
 
 
+def slice_in(conditions: Iterable[Pair], *, slice_bytes: int) -> Slice | None:
+    """The slice of this size that these conditions ask for; None if they ask for none."""
+    wanted = next((value for name, value in conditions if name.lower() == b"range"), b"")
+    specs = parse_range(wanted)
+    if specs is None or len(specs) != 1 or specs[0].first is None:
+        return None
+    found = Slice(specs[0].first // slice_bytes, slice_bytes)
+    return found if (found.first, found.last) == (specs[0].first, specs[0].last) else None
+
+
 class NotASlice(StrEnum):
     """Why a 206 cannot be used as the slice that was asked for."""
 

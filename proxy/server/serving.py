@@ -54,7 +54,9 @@ from proxy.origin.port import ForwardRequest, Origin
 from proxy.peers.question import Question, question_of
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
+from proxy.policy.key_parts import slice_key
 from proxy.policy.keys import CacheKey
+from proxy.policy.partial import slice_in
 from proxy.policy.request_checks import KNOWN_METHODS
 from proxy.policy.rewriting import forward_target
 from proxy.policy.sharing import JoinRefusal, may_join
@@ -481,13 +483,19 @@ class Serving:
         """What another worker is asked in the origin's place; None if this one asks the origin itself.
 
         Who goes alone does so because nothing is for sharing, or has credentials: then it may be stored all
-        the same, for all. A part is fetched by whoever wants it.
+        the same, for all. A part is fetched by whoever wants it, but a slice has an owner as a whole has.
         """
         owners, key = self._services.owners, prepared.key
         if owners is None or key is None:
             return None
-        if (alone and prepared.refusal is None) or any(name.lower() == b"range" for name, _ in conditions):
+        part = slice_in(conditions, slice_bytes=prepared.route.settings.cache.slice_bytes)
+        if alone and (prepared.refusal is None or part is not None):
             return None
+        if part is None and any(name.lower() == b"range" for name, _ in conditions):
+            return None
+        if part is not None:
+            key = slice_key(key, part.number, part.slice_bytes)
+            conditions = tuple(pair for pair in conditions if pair[0] not in (b"Range", b"If-Range"))
         key = self._services.cache.placed(key)
         if not owners.asks(key, alone=alone):
             return None
@@ -499,6 +507,7 @@ class Serving:
             conditions=conditions,
             alone=alone,
             stored_only=stored_only,
+            slice_number=None if part is None else part.number,
         )
 
     def _client_address(self, request: RequestHead) -> ClientAddress:

@@ -17,6 +17,7 @@ from proxy.policy.partial import (
     parse_content_range,
     representation_of,
     seen,
+    slice_in,
     slice_label,
 )
 from tests.policy.heads import request, response
@@ -51,6 +52,26 @@ def test_a_slice_is_asked_for_by_its_octets_and_if_range_by_what_came_before() -
     assert Slice(2, 1024).conditions() == ((b"Range", b"bytes=2048-3071"),)
     expected = Representation(b'"a"', 5000)
     assert Slice(0, 10, expected).conditions() == ((b"Range", b"bytes=0-9"), (b"If-Range", b'"a"'))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [
+        pytest.param(b"bytes=0-9", 0, id="first"),
+        pytest.param(b"bytes=70-79", 7, id="a-later-one"),
+        pytest.param(b"bytes=70-78", None, id="shorter"),
+        pytest.param(b"bytes=71-79", None, id="not-from-its-beginning"),
+        pytest.param(b"bytes=70-89", None, id="two-of-them"),
+        pytest.param(b"bytes=70-", None, id="open"),
+        pytest.param(b"bytes=-10", None, id="from-the-end"),
+        pytest.param(b"bytes=0-9,20-29", None, id="several"),
+        pytest.param(b"lines=0-9", None, id="another-unit"),
+    ],
+)
+def test_a_slice_is_known_by_its_range(wanted: bytes, number: int | None) -> None:
+    found = slice_in([(b"If-None-Match", b'"a"'), (b"Range", wanted)], slice_bytes=10)
+    assert found == (None if number is None else Slice(number, 10))
+    assert slice_in([(b"If-None-Match", b'"a"')], slice_bytes=10) is None
 
 
 def test_a_part_is_kept_under_the_head_of_the_whole() -> None:
