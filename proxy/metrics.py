@@ -91,6 +91,12 @@ def _of_disk(read: Callable[[DiskStatistics], float]) -> Callable[[ServerStatist
     return lambda server: [] if server.proxy.disk is None else [Sample(float(read(server.proxy.disk)))]
 
 
+def _each_way(server: ServerStatistics) -> list[Sample]:
+    """Absent where the gate is switched off."""
+    gate = server.proxy.gate
+    return [] if gate is None else [Sample(gate.known, "known"), Sample(gate.parsed, "parsed")]
+
+
 def _each_origin(read: Callable[[OriginStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
     return lambda server: [Sample(read(origin), name) for name, origin in server.origins.items()]
 
@@ -108,18 +114,18 @@ def _each_member(
     return samples
 
 
-def status_label(status: int) -> str:
-    """The status where it is registered, else its class: an origin must not make series at will."""
-    if status in _REGISTERED:
-        return str(status)
-    return f"{status // 100}xx" if 100 <= status < 600 else "other"
-
 def _of_peers(
     read: Callable[[PeerStatistics], Mapping[Member, int]], members: Iterable[Member]
 ) -> Callable[[ServerStatistics], list[Sample]]:
     """Nothing where there is one worker."""
     return _each_member(lambda server: {} if server.peers is None else read(server.peers), members)
 
+
+def status_label(status: int) -> str:
+    """The status where it is registered, else its class: an origin must not make series at will."""
+    if status in _REGISTERED:
+        return str(status)
+    return f"{status // 100}xx" if 100 <= status < 600 else "other"
 
 
 _REGISTERED = frozenset({*HTTPStatus, ClientGone.status})
@@ -152,14 +158,14 @@ _OUTCOME = Label("outcome", tuple(outcome.value for outcome in Outcome))
 _STATUS = Label("status", "registered status, or its class (`5xx`)")
 _ENDING = Label("ending", tuple(ending.value for ending in Ending))
 _PURGE_KIND = Label("kind", tuple(kind.value for kind in PurgeKind))
+_WAY = Label("way", ("known", "parsed"))
+_REPLY = Label("reply", tuple(reply.value for reply in Reply))
 _STATE = Label("state", tuple(state.value for state in _OPEN_STATES))
 _VERSION = Label("version", "version of Lockgate")
 
 METRICS = (
     Metric(
         "lockgate_requests_total",
-_WAY = Label("way", ("known", "parsed"))
-_REPLY = Label("reply", tuple(reply.value for reply in Reply))
         Kind.COUNTER,
         "Exchanges that are over, by what became of them; each has one outcome.",
         _each_member(lambda server: server.proxy.exchanges.outcomes, Outcome),
@@ -370,6 +376,13 @@ _REPLY = Label("reply", tuple(reply.value for reply in Reply))
         _one(lambda server: server.proxy.refreshed),
     ),
     Metric(
+        "lockgate_gate_answers_total",
+        Kind.COUNTER,
+        "Hits that were answered at the gate: to a head known octet by octet, or to one that was parsed.",
+        _each_way,
+        _WAY,
+    ),
+    Metric(
         "lockgate_connections",
         Kind.GAUGE,
         "Client connections that are open, by what they do.",
@@ -388,19 +401,6 @@ _REPLY = Label("reply", tuple(reply.value for reply in Reply))
         "Client connections closed at once for limits.max_connections or max_connections_per_client.",
         _one(lambda server: server.turned_away),
     ),
-    Metric(
-        "lockgate_origin_outstanding",
-        Kind.GAUGE,
-        "Requests at the origin now, under its max_concurrency.",
-        _each_origin(lambda origin: origin.outstanding),
-        _ORIGIN,
-    ),
-    Metric(
-        "lockgate_origin_queued",
-        Kind.GAUGE,
-        "Requests that wait for a slot at the origin.",
-        _each_origin(lambda origin: origin.queued),
-        _ORIGIN,
     Metric(
         "lockgate_owner_questions_total",
         Kind.COUNTER,
@@ -423,6 +423,19 @@ _REPLY = Label("reply", tuple(reply.value for reply in Reply))
         "Workers that another one asks nothing, since they do not answer; each pair counts.",
         _one(lambda server: 0 if server.peers is None else server.peers.unreachable),
     ),
+    Metric(
+        "lockgate_origin_outstanding",
+        Kind.GAUGE,
+        "Requests at the origin now, under its max_concurrency.",
+        _each_origin(lambda origin: origin.outstanding),
+        _ORIGIN,
+    ),
+    Metric(
+        "lockgate_origin_queued",
+        Kind.GAUGE,
+        "Requests that wait for a slot at the origin.",
+        _each_origin(lambda origin: origin.queued),
+        _ORIGIN,
     ),
     Metric(
         "lockgate_origin_queue_refused_total",

@@ -1,4 +1,7 @@
-"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failures print them."""
+"""Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failures print them.
+
+`LOCKGATE_TEST_GATE` is `off` or `eager` (`tests/scenario.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.scenario import World
+from tests.scenario import GATE, World
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -38,6 +41,12 @@ def pytest_runtest_makereport(
             world.failed = True
             report.sections.append(("transcript", str(world.transcript)))
     return report
+
+
+@pytest.fixture(autouse=GATE == "eager")
+def _eager_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.server.gate_keeper.NOT_A_HIT_S", 0.0)
+    monkeypatch.setattr("proxy.server.head_table.HeadTable.came_before", lambda _table, _head: True)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +31,9 @@ from tests.origin.manual_clock import ManualClock
 from tests.scenario_client import Client, Clients
 from tests.scenario_origin import Origin
 from tests.scenario_wire import DEADLINE_S, Transcript, Wire
+
+GATE = os.environ.get("LOCKGATE_TEST_GATE", "on")
+"""`off` has all hits take the ordinary path, `eager` has the gate answer from the second request on."""
 
 
 class _ErrorLog(logging.Handler):
@@ -105,6 +109,7 @@ class World:
         return Config.model_validate(
             {
                 "listen": [listen],
+                "gate": GATE != "off",
                 "admin": {"enabled": False},
                 "access_log": {"enabled": False},
                 "limits": self._settings.get("limits", {}),

@@ -102,6 +102,8 @@ class AccessLogSettings(Settings):
     """Whether exchanges are logged."""
     path: Path | None = None
     """File to append to; standard output when absent. Opened again on SIGHUP."""
+    hit_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the fresh hits that are logged, evenly spread; everything else always is. Counters are whole."""
 
 
 class LimitsSettings(Settings):

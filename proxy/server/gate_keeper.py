@@ -122,10 +122,6 @@ class GateKeeper:
             return False
         self._book_one(standing)
         self._rest(standing)
-        if standing.prepared.route.settings.cache.refresh_ahead and not standing.yielded:
-            standing.yielded = True  # once a second the ordinary path looks whether the entry is due
-            return False
-        standing.yielded = False
         if not self._render(standing, now_mono):
             standing.rest(until_mono=now_mono + NOT_A_HIT_S)
             return False
@@ -140,7 +136,7 @@ class GateKeeper:
         if answer is None or answer.outcome is not Outcome.HIT:
             return False
         entry = answer.entry
-        if entry is None or not entry.in_memory or _to_refresh_s(answer) <= 0:
+        if entry is None or not entry.in_memory or self._to_refresh_s(standing, answer) <= 0:
             return False
         matter = self.folding.indifferent.intersection(entry.varies_on)
         if not matter <= standing.told_apart_by:
@@ -174,7 +170,9 @@ class GateKeeper:
 
     def _stand(self, standing: Standing, exchange: Exchange, answer: Answer, pieces: list[bytes]) -> None:
         standing.entry, standing.exchange = answer.entry, exchange
-        standing.until_mono = exchange.started_mono + _steady_s(answer)
+        standing.until_mono = exchange.started_mono + min(
+            _steady_s(answer), self._to_refresh_s(standing, answer)
+        )
         size_bytes = sum(map(len, pieces))
         if size_bytes <= JOIN_BELOW_BYTES and self._joined_bytes + size_bytes <= JOINED_BYTES:
             standing.octets = b"".join(pieces)
@@ -183,6 +181,18 @@ class GateKeeper:
             standing.pieces = pieces
         if self.ledger.is_logging:
             standing.told = told_behind_client(exchange, duration_s=0.0)
+
+    def _to_refresh_s(self, standing: Standing, answer: Answer) -> float:
+        """How long until a hit is the occasion to refresh the entry, or to count one use more of it.
+
+        Both are the ordinary path's; once an entry is known to be popular, its uses are not counted any more.
+        """
+        assert answer.entry is not None, "what is stored is an entry"
+        assert answer.age_s is not None, "and has an age"
+        if not standing.prepared.route.settings.cache.refresh_ahead:
+            return math.inf
+        due_age_s = answer.entry.refresh_age_s
+        return 0.0 if due_age_s is None else due_age_s - answer.age_s
 
     # the books
 
@@ -195,9 +205,7 @@ class GateKeeper:
         times, standing.times = standing.times, 0
         if times:
             assert standing.exchange is not None, "what was sent has been rendered"
-            assert standing.entry is not None, "from an entry"
             self.ledger.record_again(standing.exchange, times)
-            standing.entry.uses += times
             standing.asked = True
 
     def _sweep_later(self) -> None:
@@ -223,20 +231,12 @@ class GateKeeper:
 
 
 def _steady_s(answer: Answer) -> float:
-    """How long the answer stays the same: until Age or ttl turns to another second, or it is due."""
+    """How long the answer stays the same: until Age or ttl turns to another second, or it is stale."""
     assert answer.age_s is not None, "what is stored has an age"
     assert answer.ttl_s is not None, "and a lifetime"
     age_turns_s = math.floor(answer.age_s) + 1 - answer.age_s
     ttl_turns_s = answer.ttl_s - math.floor(answer.ttl_s)  # 0: it turns with the next tick of the clock
-    return min(age_turns_s, ttl_turns_s, _to_refresh_s(answer))
-
-
-def _to_refresh_s(answer: Answer) -> float:
-    """How long until a hit is the occasion to refresh the entry, which the ordinary path sees to."""
-    assert answer.entry is not None, "what is stored is an entry"
-    assert answer.age_s is not None, "and has an age"
-    due_age_s = answer.entry.refresh_age_s
-    return math.inf if due_age_s is None else due_age_s - answer.age_s
+    return min(age_turns_s, ttl_turns_s)
 
 
 def _never_forwarded(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:

@@ -46,8 +46,11 @@ class LedgerStatistics:
 class Ledger:
     """Counts exchanges, and logs them where there is a log."""
 
-    def __init__(self, log: AccessLog | None) -> None:
+    def __init__(self, log: AccessLog | None, *, hit_share: float = 1.0) -> None:
+        """`hit_share` of the fresh hits are logged."""
         self._log = log
+        self._hit_share = hit_share
+        self._hits_due = 0.0
         self._outcomes: Counter[Outcome] = Counter()
         self._statuses: Counter[int] = Counter()
         self._sent_bytes = self._aborted = self._shareable = 0
@@ -97,8 +100,16 @@ class Ledger:
         if exchange.outcome in (Outcome.COLLAPSED, Outcome.RELEASED):
             self._wait_buckets[bisect_left(WAIT_BOUNDS_S, exchange.wait_s)] += 1
             self._wait_sum_s += exchange.wait_s
-        if self._log is not None:
+        if self._log is not None and (exchange.outcome is not Outcome.HIT or self._is_hit_due()):
             self._log.write(access_line(exchange, now_mono=now_mono))
+
+    def _is_hit_due(self) -> bool:
+        """Whether this hit is one of the share that is logged."""
+        self._hits_due += self._hit_share
+        if self._hits_due < 1.0:
+            return False
+        self._hits_due -= 1.0
+        return True
 
     def record_again(self, exchange: Exchange, times: int) -> None:
         """So many exchanges more were over that had the same answer as this one, without waiting."""
@@ -108,8 +119,10 @@ class Ledger:
         self._shareable += exchange.shareable * times
 
     def tell_again(self, told: str, *, client: str, at: float) -> None:
-        """Log one of them; `told` is its line behind the client."""
+        """Log one of them, if it is its turn; `told` is its line behind the client."""
         assert self._log is not None, "only where there is a log"
+        if self._hit_share != 1.0 and not self._is_hit_due():
+            return
         if at - self._told_at >= 0.0005 or at < self._told_at:  # many in one millisecond begin alike
             self._told_at, self._told_before = at, _before_client(at)
         self._log.write(f"{self._told_before}{quoted(client)}{told}")

@@ -75,7 +75,6 @@ class Standing:
         "told",
         "told_apart_by",
         "until_mono",
-        "yielded",
     )
 
     def __init__(
@@ -93,7 +92,7 @@ class Standing:
         self.until_mono = 0.0
         self.times = 0
         self.outgrown = frozenset[bytes]()
-        self.active = self.asked = self.yielded = False
+        self.active = self.asked = False
 
     def __repr__(self) -> str:
         state = "rests" if self.entry is None else f"sent {self.times} times"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, cast
 
 import pytest
@@ -15,7 +16,7 @@ from proxy.http.messages import RequestHead
 from proxy.server.access_log import AccessLog
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
-from proxy.server.ledger import WAIT_BOUNDS_S, Ledger, access_line
+from proxy.server.ledger import WAIT_BOUNDS_S, Ledger, access_line, told_behind_client
 from proxy.server.response_writer import ResponseWriter
 
 STARTED_AT = 1_800_000_000.25
@@ -166,6 +167,50 @@ def test_waits_are_counted_in_the_bucket_whose_bound_they_do_not_pass() -> None:
     assert statistics.wait_buckets[-1] == 1
     assert sum(statistics.wait_buckets) == 4
     assert statistics.wait_sum_s == pytest.approx(2 * WAIT_BOUNDS_S[0] + WAIT_BOUNDS_S[-1] + 1)
+
+
+async def test_of_the_hits_a_share_is_logged_and_of_all_else_everything(tmp_path: Any) -> None:
+    log = AccessLog(tmp_path / "access.log")
+    log.open()
+    ledger = Ledger(log, hit_share=0.25)
+    for outcome in (Outcome.HIT, Outcome.MISS):
+        for _ in range(40):
+            ledger.record(an_exchange(request=a_request(), outcome=outcome), now_mono=STARTED_MONO)
+    exchange = an_exchange(request=a_request(), outcome=Outcome.HIT)
+    for _ in range(40):
+        told = told_behind_client(exchange, duration_s=0.0)
+        ledger.tell_again(told, client="192.0.2.1", at=exchange.started_at)
+    ledger.record_again(exchange, 40)
+    await log.close()
+
+    lines = [json.loads(line) for line in (tmp_path / "access.log").read_text().splitlines()]
+    assert Counter(line["outcome"] for line in lines) == {"hit": 20, "miss": 40}
+    assert lines[-1]["client"] == "192.0.2.1"
+    assert ledger.statistics().requests == 120
+
+
+async def test_what_is_told_again_is_the_line_of_the_exchange(tmp_path: Any) -> None:
+    log = AccessLog(tmp_path / "access.log")
+    log.open()
+    ledger = Ledger(log)
+    exchange = an_exchange(request=a_request(), outcome=Outcome.HIT)
+    ledger.record(exchange, now_mono=exchange.started_mono)
+    told = told_behind_client(exchange, duration_s=0.0)
+    ledger.tell_again(told, client=exchange.client, at=exchange.started_at)
+    await log.close()
+
+    first, second = (tmp_path / "access.log").read_text().splitlines()
+    assert first == second
+
+
+def test_what_was_counted_elsewhere_is_booked_before_the_counters_are_read() -> None:
+    ledger = Ledger(None)
+    exchange = an_exchange(status=206, outcome=Outcome.HIT, sent_bytes=7, shareable=True)
+    ledger.book_before_reading(lambda: ledger.record_again(exchange, 3))
+    statistics = ledger.statistics()
+
+    assert statistics.outcomes[Outcome.HIT] == statistics.statuses[206] == statistics.shareable == 3
+    assert statistics.sent_bytes == 21
 
 
 async def test_each_exchange_is_logged_once(tmp_path: Any) -> None:
