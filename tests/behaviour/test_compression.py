@@ -6,6 +6,7 @@ import gc
 import gzip
 
 import brotli
+import pytest
 
 from tests.scenario import World
 
