@@ -18,6 +18,7 @@ from proxy.cache.glance import Glance
 from proxy.cache.holds import Holds
 from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStatistics, MemoryStore
+from proxy.cache.purge_count import PurgeCount
 from proxy.cache.purging import Covers, PurgeReceipt, PurgeStatistics, Purging
 from proxy.clock import Clock
 from proxy.config.settings import CacheSettings
@@ -223,28 +224,33 @@ class ResponseCache:
 
     def purge_here(self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None) -> PurgeReceipt:
         """The same, of this process alone. Without a kind it is not counted: another has counted it."""
-        if self._disk is not None:
-            self._disk.purge(coverage, soft=soft)
+        count = PurgeCount(both=self._disk is not None)
+        on_disk = None if self._disk is None else self._disk.purge(coverage, soft=soft, count=count)
         places = self._memory.places(coverage, all_at_once=not soft)
-        return self._purging.begin(kind, coverage.covers, soft=soft, places=places)
+        receipt = self._purging.begin(kind, coverage.covers, soft=soft, places=places, count=count)
+        receipt.on_disk = on_disk
+        return receipt
 
     def purge(self, key: CacheKey, *, soft: bool = False) -> int:
         """Purge every variant of this very key, as an invalidation; how many there were."""
         self.keys.forget(key)
+        count = PurgeCount(both=self._disk is not None)
         if self._disk is not None:
-            self._disk.purge_key(key, soft=soft)
+            self._disk.purge_key(key, soft=soft, count=count)
         places = [(key, entry.variant) for entry in self._memory.variants(key)]
         receipt = self._purging.begin(
-            PurgeKind.INVALIDATION, lambda one, _labels: one == key, soft=soft, places=places
+            PurgeKind.INVALIDATION, lambda one, _labels: one == key, soft=soft, places=places, count=count
         )
         return receipt.entries
 
     def purge_where(self, covers: Covers, *, soft: bool = False) -> int:
         """Purge what `covers(key, labels)` accepts; how many were found in this step."""
+        count = PurgeCount(both=self._disk is not None)
         if self._disk is not None:
-            self._disk.purge_where(covers, soft=soft)
+            self._disk.purge_where(covers, soft=soft, count=count)
         places = self._memory.places(Everything(), all_at_once=not soft)
-        return self._purging.begin(PurgeKind.PATTERN, covers, soft=soft, places=places).entries
+        receipt = self._purging.begin(PurgeKind.PATTERN, covers, soft=soft, places=places, count=count)
+        return receipt.entries
 
     def purge_all(self, *, soft: bool = False) -> int:
         """Purge everything; how many were found in this step."""

@@ -12,7 +12,10 @@ A recall notes the epoch in which it began, as a fill does: what was purged mean
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Final
 
 from proxy.cache.disk.bans import Purge
 from proxy.cache.disk.fill import DiskFill
@@ -21,11 +24,19 @@ from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
+from proxy.cache.purge_count import PurgeCount
 from proxy.cache.purging import Covers
 from proxy.http.messages import RequestHead
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.purges import Coverage
 from proxy.tasks import spawn
+
+logger = logging.getLogger(__name__)
+
+COUNTED_WITHIN_S: Final = 5.0
+"""A purge holds without having been counted; what reads 100,000 records to find them takes about as long."""
+
+OnDisk = Callable[[], Awaitable[None]]
 
 TakeIn = Callable[[Entry], None]
 """Told of an entry that was recalled, in the step in which the fences let it pass."""
@@ -97,23 +108,36 @@ class DiskTier:
 
     def discard(self, entry: Entry) -> None:
         """Take this one out."""
-        self._follow(self._store.purge(Purge.one(entry.key, entry.variant)))
+        self._purge([Purge.one(entry.key, entry.variant)], None)
 
-    def purge(self, coverage: Coverage, *, soft: bool) -> None:
-        """Purge what it covers; it holds at once."""
-        for purge in Purge.of(coverage, soft=soft):
-            self._follow(self._store.purge(purge))
+    def purge(self, coverage: Coverage, *, soft: bool, count: PurgeCount) -> OnDisk:
+        """Purge what it covers; it holds at once. What it gives waits until all was found and counted."""
+        return self._purge(Purge.of(coverage, soft=soft), count)
 
-    def purge_key(self, key: CacheKey, *, soft: bool) -> None:
+    def purge_key(self, key: CacheKey, *, soft: bool, count: PurgeCount) -> OnDisk:
         """Purge every variant of this very key."""
-        self._follow(self._store.purge(Purge.key(key, soft=soft)))
+        return self._purge([Purge.key(key, soft=soft)], count)
 
-    def purge_where(self, covers: Covers, *, soft: bool) -> None:
+    def purge_where(self, covers: Covers, *, soft: bool, count: PurgeCount) -> OnDisk:
         """Purge what a function accepts: durable only when all has been looked at."""
-        self._follow(self._store.purge(Purge.matching(covers, soft=soft)))
+        return self._purge([Purge.matching(covers, soft=soft)], count)
 
-    def _follow(self, receipt: PurgeReceipt) -> None:
-        self._unsettled.add(receipt)
+    def _purge(self, purges: Iterable[Purge], count: PurgeCount | None) -> OnDisk:
+        on_found = None if count is None else count.found_at
+        receipts = [self._store.purge(purge, on_found) for purge in purges]
+        self._unsettled.update(receipts)
+        return partial(self._found, receipts)
+
+    async def _found(self, receipts: Sequence[PurgeReceipt]) -> None:
+        """An index that is being rebuilt is not waited for, nor a disk for longer than is told above."""
+        if not self._store.index_complete:
+            return
+        try:
+            async with asyncio.timeout(COUNTED_WITHIN_S):
+                for receipt in receipts:
+                    await receipt.found()
+        except TimeoutError:
+            logger.warning("purge_not_counted within_s=%g", COUNTED_WITHIN_S)
 
     async def durable(self) -> None:
         """Wait until every purge so far is on the disk. Raises: PurgeNotDurable."""

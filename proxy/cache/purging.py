@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.memory import MemoryStore
 from proxy.cache.place_index import Place
+from proxy.cache.purge_count import PurgeCount
 from proxy.clock import Clock
 from proxy.policy.keys import CacheKey
 from proxy.policy.purges import PurgeKind
@@ -59,15 +60,16 @@ class PurgeStatistics:
 class PurgeReceipt:
     """What becomes of one purge, which holds from the moment the receipt exists.
 
-    `entries` is how many have been removed or made stale so far; `elsewhere` tells it of other workers,
-    where there are any.
+    `elsewhere` tells how many entries other workers found, where there are any; `on_disk` waits for the disk
+    to have found all.
     """
 
-    __slots__ = ("_done", "_waiting", "elsewhere", "entries")
+    __slots__ = ("_done", "_waiting", "count", "elsewhere", "on_disk")
 
-    def __init__(self) -> None:
-        self.entries = 0
+    def __init__(self, count: PurgeCount | None = None) -> None:
+        self.count = count or PurgeCount(both=False)
         self.elsewhere: asyncio.Future[int] | None = None
+        self.on_disk: Callable[[], Awaitable[None]] | None = None
         self._done = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -75,16 +77,27 @@ class PurgeReceipt:
         return f"<PurgeReceipt {self.entries} entries, {'swept' if self._done else 'pending'}>"
 
     @property
+    def entries(self) -> int:
+        """How many have been removed or made stale so far, in memory and on disk, each counted once."""
+        return self.count.entries
+
+    @property
     def done(self) -> bool:
-        """Whether all that it covers was found."""
+        """Whether all that it covers was found in memory."""
         return self._done
 
     async def swept(self) -> int:
-        """Wait until all that it covers was found; how many entries there were."""
+        """Wait until all that it covers was found; how many entries there were.
+
+        While the index of the disk is being rebuilt, and of a disk that takes long, it is as many as were
+        found until now.
+        """
         if not self._done:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             await waiting
+        if self.on_disk is not None:
+            await self.on_disk()
         return self.entries
 
     def finish(self) -> None:
@@ -142,7 +155,13 @@ class Purging:
         self.newest = 0
 
     def begin(
-        self, kind: PurgeKind | None, covers: Covers, *, soft: bool, places: list[Place]
+        self,
+        kind: PurgeKind | None,
+        covers: Covers,
+        *,
+        soft: bool,
+        places: list[Place],
+        count: PurgeCount | None = None,
     ) -> PurgeReceipt:
         """Purge, in this step; it is counted under its kind, if it has one.
 
@@ -150,7 +169,7 @@ class Purging:
         """
         if kind is not None:
             self._purges[kind] += 1
-        pending = _Pending(self._fences.raise_fence(covers), covers, soft, places, PurgeReceipt())
+        pending = _Pending(self._fences.raise_fence(covers), covers, soft, places, PurgeReceipt(count))
         if len(places) <= SLICE or len(self._pending) >= MAX_PENDING:
             if len(places) > SLICE:
                 logger.warning("purge_swept_at_once entries=%d pending=%d", len(places), len(self._pending))
@@ -180,7 +199,7 @@ class Purging:
             entry.soften(self._clock.mono())
         else:
             self._memory.remove(entry.key, entry.variant)
-        pending.receipt.entries += 1
+        pending.receipt.count.found(entry.key, entry.variant)
         self._entries += 1
 
     def _sweep_at_once(self, pending: _Pending) -> None:

@@ -45,9 +45,11 @@ class Purger:
         return self._cache.begin_purge(_targets(request, self._router), soft=soft)
 
     async def settled(self, receipt: PurgeReceipt) -> int:
-        """Wait until all is found and no restart can bring it back; how many entries of memory it was.
+        """Wait until all is found and no restart can bring it back; how many entries it was.
 
-        Of several workers' memory that is the sum. Raises: PurgeNotDurable.
+        What is in memory and on disk counts once; of several workers that is the sum.
+
+        Raises: PurgeNotDurable.
         """
         entries = await receipt.swept()
         await self._cache.durable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 import origin_stub
 from proxy.config.settings import Config
+from proxy.policy.purge_order import PurgeOrder
+from proxy.policy.purges import PurgeKind
 from proxy.server.server import Server
 from proxy.verdicts import Verdict
 
@@ -200,3 +203,32 @@ async def test_what_lies_on_disk_is_explained_without_being_touched(
     assert explained.verdict is Verdict.HIT
     assert explained.stored is not None
     assert explained.stored["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("order", "entries"),
+    [
+        pytest.param(PurgeOrder(PurgeKind.EVERYTHING), 4, id="everything"),
+        pytest.param(PurgeOrder(PurgeKind.URL, (f"http://{HOST}/b",)), 1, id="what-only-the-disk-has"),
+        pytest.param(PurgeOrder(PurgeKind.URL, (f"http://{HOST}/c",)), 1, id="what-both-have"),
+        pytest.param(PurgeOrder(PurgeKind.URL, (f"http://{HOST}/new",)), 1, id="what-came-since-the-start"),
+        pytest.param(PurgeOrder(PurgeKind.PREFIX, (f"http://{HOST}/",)), 4, id="a-prefix"),
+        pytest.param(PurgeOrder(PurgeKind.PATTERN, ("/[abc]$",)), 3, id="a-pattern"),
+    ],
+)
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+async def test_a_purge_counts_what_is_in_memory_or_on_disk_each_once(
+    stub: origin_stub.Stub, tmp_path: Path, order: PurgeOrder, entries: int, soft: bool
+) -> None:
+    async with running(stub, tmp_path) as visitor:
+        for target in ("/a", "/b", "/c"):
+            await visitor.get(target)
+        await visitor.written()
+    async with running(stub, tmp_path) as visitor:
+        disk = visitor.server._disk
+        assert disk is not None
+        await disk.wait_complete()
+        assert (await visitor.get("/c"))[2] == "hit"  # recalled: in memory and on disk
+        await visitor.get("/new")
+        purger = visitor.server.proxy.purger
+        assert await purger.settled(purger.purge(replace(order, soft=soft))) == entries

@@ -12,6 +12,7 @@ from proxy.cache.disk.store import DiskStore
 from proxy.cache.disk_tier import DiskTier
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
+from proxy.cache.purge_count import PurgeCount
 from proxy.config.settings import DiskSettings
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
@@ -98,7 +99,7 @@ async def test_what_was_discarded_is_gone_for_good(shelf: Shelf) -> None:
 async def test_a_purge_by_key_holds_at_once(shelf: Shelf) -> None:
     entry = an_entry()
     await shelf.put(entry)
-    shelf.tier.purge_key(entry.key, soft=False)
+    shelf.tier.purge_key(entry.key, soft=False, count=PurgeCount(both=True))
     await shelf.tier.recall(entry.key, entry.variant, REQUEST)
     assert shelf.taken == []
 
@@ -106,6 +107,6 @@ async def test_a_purge_by_key_holds_at_once(shelf: Shelf) -> None:
 async def test_a_purge_by_a_function_holds_at_once(shelf: Shelf) -> None:
     entry = an_entry()
     await shelf.put(entry)
-    shelf.tier.purge_where(lambda key, _labels: key == entry.key, soft=False)
+    shelf.tier.purge_where(lambda key, _labels: key == entry.key, soft=False, count=PurgeCount(both=True))
     await shelf.tier.recall(entry.key, entry.variant, REQUEST)
     assert shelf.taken == []

@@ -21,8 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -35,6 +34,7 @@ from proxy.cache.disk.object_file import load_object
 from proxy.cache.disk.place import Place, key_digest
 from proxy.cache.disk.purge_log import Numbered, PurgeLog
 from proxy.cache.disk.shelf import Shelf
+from proxy.cache.purge_count import OnFound
 from proxy.errors import PurgeNotDurable
 from proxy.tasks import spawn
 
@@ -46,6 +46,8 @@ SLICE: Final = 200
 COMPACT_BYTES: Final = 1024 * 1024
 """A log above this is written anew when it can be; a purge by key takes 34 octets."""
 
+_FOUND_IN_INDEX = (Kind.KEY, Kind.PLACE)
+
 _Covered = tuple[int, bool] | None
 """The number of the ban that covers a file, and whether it is soft."""
 
@@ -53,9 +55,11 @@ _Covered = tuple[int, bool] | None
 class PurgeReceipt:
     """What becomes of one purge. It holds from the moment the receipt exists."""
 
-    def __init__(self, sequence: int) -> None:
+    def __init__(self, sequence: int, on_found: OnFound | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.sequence = sequence
+        self._on_found = on_found
+        self._found: asyncio.Future[None] = loop.create_future()
         self._logged: asyncio.Future[OSError | None] = loop.create_future()
         self._swept: asyncio.Future[None] = loop.create_future()
         self._count = 0
@@ -69,6 +73,10 @@ class PurgeReceipt:
         if error is not None:
             raise PurgeNotDurable(f"the purge could not be written down: {error}") from error
 
+    async def found(self) -> None:
+        """Wait until all that it covers was found; it need not be removed yet."""
+        await asyncio.shield(self._found)
+
     async def removed(self) -> int:
         """Wait for the sweep; how many objects were removed, or made stale."""
         await asyncio.shield(self._swept)
@@ -79,12 +87,21 @@ class PurgeReceipt:
         if not self._logged.done():
             self._logged.set_result(error)
 
-    def count(self, objects: int) -> None:
-        """So many more were found."""
-        self._count += objects
+    def count(self, place: Place) -> None:
+        """One more was found."""
+        self._count += 1
+        if self._on_found is not None:
+            self._on_found(place)
+
+    def all_found(self) -> None:
+        """There are no more."""
+        self._on_found = None
+        if not self._found.done():
+            self._found.set_result(None)
 
     def swept(self) -> None:
-        """All were found."""
+        """All were removed."""
+        self.all_found()
         if not self._swept.done():
             self._swept.set_result(None)
 
@@ -136,17 +153,19 @@ class Purges:
         self._swept = max(self._swept, upto)
         self._sweep_soon()
 
-    def purge(self, purge: Purge) -> PurgeReceipt:
-        """Purge, in this step."""
+    def purge(self, purge: Purge, on_found: OnFound | None = None) -> PurgeReceipt:
+        """Purge, in this step; `on_found` is told of each object that is removed or made stale by it."""
         number = self._bans.add(purge)
-        receipt = PurgeReceipt(number)
+        receipt = PurgeReceipt(number, on_found)
         if self._closed:
             receipt.logged(OSError("the tier is closed"))
             receipt.swept()
             return receipt
         self._receipts.append(receipt)
         self._close_opened()
-        receipt.count(self._found_in_index(number, purge))
+        self._found_in_index(number, purge, receipt)
+        if self._complete and purge.kind in _FOUND_IN_INDEX:
+            receipt.all_found()
         if purge.kind is not Kind.WHERE:
             self._unlogged.append(((number, purge), receipt))
             self._write_soon()
@@ -167,17 +186,18 @@ class Purges:
             else:
                 del shelf.opened[place]
 
-    def _found_in_index(self, number: int, purge: Purge) -> int:
-        """Remove, or make stale, what a purge by key or place covers; how many there were."""
+    def _found_in_index(self, number: int, purge: Purge, receipt: PurgeReceipt | None) -> None:
+        """Remove, or make stale, what a purge by key or place covers."""
         named = [item for item in self._named(purge) if item.epoch < number]
         found = [item for item in named if not (purge.soft and item.soft)]
         for item in found:
+            if receipt is not None:
+                receipt.count(item.place)
             if purge.soft:
                 self._shelf.soften(item.place)
             else:
                 self._shelf.remove(item.place)
         self._shelf.counters.purged += len(found)
-        return len(found)
 
     def _named(self, purge: Purge) -> list[Indexed]:
         if purge.kind is Kind.KEY:
@@ -241,17 +261,17 @@ class Purges:
 
     async def _pass(self, upto: int) -> None:
         purges = [(number, purge) for number, purge in self._bans.kept() if self._swept < number <= upto]
+        receipts = {receipt.sequence: receipt for receipt in self._receipts}
         for number, purge in purges:
-            if purge.kind in (Kind.KEY, Kind.PLACE):
-                self._found_in_index(number, purge)  # the rebuild may have indexed one since
+            if purge.kind in _FOUND_IN_INDEX:  # the rebuild may have indexed one since
+                self._found_in_index(number, purge, receipts.get(number))
         searching = _Searching(purges)
         covered: list[Numbered] = []
-        counts: Counter[int] = Counter()
         for first in range(0, self._shelf.index.slots, SLICE) if searching else ():
             suspects = self._shelf.index.suspects(first, first + SLICE, searching.masks)
             for item, verdict in await self._examine(suspects, searching.everything):
-                self._apply(item, verdict, counts, covered, searching.where)
-        await self._settle(upto, counts, covered, searching.where)
+                self._apply(item, verdict, receipts, covered, searching.where)
+        await self._settle(upto, covered, searching.where)
 
     async def _examine(
         self, suspects: Sequence[Indexed], everything: int
@@ -287,7 +307,7 @@ class Purges:
         self,
         item: Indexed,
         verdict: Unusable | _Covered,
-        counts: Counter[int],
+        receipts: Mapping[int, PurgeReceipt],
         covered: list[Numbered],
         where: frozenset[int],
     ) -> None:
@@ -305,19 +325,19 @@ class Purges:
             shelf.soften(item.place)
         else:
             shelf.remove(item.place)
-        counts[number] += 1
+        if number in receipts:
+            receipts[number].count(item.place)
         shelf.counters.purged += 1
         if number in where:
             covered.append((number, Purge(Kind.PLACE, packed_place(item.place), soft)))
 
-    async def _settle(
-        self, upto: int, counts: Counter[int], covered: Sequence[Numbered], where: frozenset[int]
-    ) -> None:
+    async def _settle(self, upto: int, covered: Sequence[Numbered], where: frozenset[int]) -> None:
         error = await self._append(covered) if covered else None
         for receipt in self._receipts:
-            receipt.count(counts[receipt.sequence])
-            if receipt.sequence in where and receipt.sequence <= upto:
-                receipt.logged(error)
+            if receipt.sequence <= upto:
+                receipt.all_found()
+                if receipt.sequence in where:
+                    receipt.logged(error)
 
     async def _compact(self) -> None:
         """Make the log shorter, if that is worth it and safe."""
@@ -346,7 +366,7 @@ class _Searching:
     """Which of the index's objects the purges of one sweep may cover."""
 
     def __init__(self, purges: Sequence[Numbered]) -> None:
-        searched = [(number, purge) for number, purge in purges if purge.kind not in (Kind.KEY, Kind.PLACE)]
+        searched = [(number, purge) for number, purge in purges if purge.kind not in _FOUND_IN_INDEX]
         self.masks = [
             (number, fingerprint_of(marks)) for number, purge in searched for marks in _marks_sought(purge)
         ]

@@ -43,6 +43,7 @@ from proxy.cache.disk.rebuild import Rebuild
 from proxy.cache.disk.shelf import Shelf
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.entry import Entry
+from proxy.cache.purge_count import OnFound
 from proxy.clock import Clock
 from proxy.config.settings import DiskSettings
 from proxy.errors import ConfigError
@@ -256,12 +257,12 @@ class DiskStore:
 
     # purging
 
-    def purge(self, purge: Purge) -> PurgeReceipt:
+    def purge(self, purge: Purge, on_found: OnFound | None = None) -> PurgeReceipt:
         """Purge: it holds at once. Acknowledge it to others when `durable()` has returned.
 
-        `Purge.of` gives the purges that make up a coverage.
+        `Purge.of` gives the purges that make up a coverage; `on_found` is told of each object found.
         """
-        return self._purges.purge(purge)
+        return self._purges.purge(purge, on_found)
 
     def statistics(self) -> DiskStatistics:
         """Counters since the start, and the present state."""
