@@ -15,8 +15,10 @@ from proxy.clock import Clock
 from proxy.coalesce.ask import Ask
 from proxy.coalesce.coalescer import Coalescer
 from proxy.coalesce.flight import Flight
+from proxy.coalesce.next_step import Serve
+from proxy.coalesce.slicing import Slicing
 from proxy.config.settings import LimitsSettings
-from proxy.errors import ClientError
+from proxy.errors import ClientError, NotStored
 from proxy.http.fields import Fields, Pair
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest, Origin
@@ -65,6 +67,7 @@ class Explainer:
         *,
         heads: PreparedHeads,
         coalescer: Coalescer,
+        slicing: Slicing,
         origins: Mapping[str, Origin],
         limits: LimitsSettings,
         schemes: frozenset[str],
@@ -73,6 +76,7 @@ class Explainer:
     ) -> None:
         self._heads = heads
         self._coalescer = coalescer
+        self._slicing = slicing
         self._origins = origins
         self._limits = limits
         self._schemes = schemes
@@ -110,7 +114,8 @@ class Explainer:
         )
 
     def _of_shared(self, told: Facts, route: Facts, prepared: Prepared, key: CacheKey) -> Explanation:
-        ask = self._ask(prepared, key)
+        whole_ask = self._ask(prepared, key)
+        ask = self._slicing.foreseen(whole_ask)
         step, stand_in = self._coalescer.foresee(ask)
         glance, now_mono = self._coalescer.cache.glance(), self._clock.mono()
         ask = ask.placed(glance)
@@ -122,6 +127,10 @@ class Explainer:
         verdict, because, status = verdict_of(
             step, ask, entry=entry, stand_in=stand_in, not_shareable=not_shareable, now_mono=now_mono
         )
+        if entry is not None and isinstance(step, Serve) and self._lacks_slices(whole_ask, ask, entry):
+            verdict, because = Verdict.MISS, f"of what it wants only some slices are stored; {because}"
+            if ask.directives.only_if_cached:
+                verdict, status = Verdict.REFUSED, NotStored.status
         return Explanation(
             verdict,
             because,
@@ -135,6 +144,9 @@ class Explainer:
             flight=None if flight is None else _flight_facts(flight, ask, now_mono),
             owner=None if self._owner_of is None else {"slot": self._owner_of(key)},
         )
+
+    def _lacks_slices(self, whole_ask: Ask, ask: Ask, first: Entry) -> bool:
+        return ask.slice is not None and self._slicing.lacks(whole_ask, first, ask.slice.number)
 
     def _ask(self, prepared: Prepared, key: CacheKey) -> Ask:
         route = prepared.route.settings
@@ -179,6 +191,7 @@ def _key_facts(prepared: Prepared, key: CacheKey) -> Facts:
         "cookies": {_text(name): [_text(value) for value in values] for name, values in parts.cookies},
         "cookie_lines": [_text(line) for line in parts.cookie_lines],
         "changed": list(changes),
+        "slice": None if parts.slice is None else {"number": parts.slice[0], "slice_bytes": parts.slice[1]},
     }
 
 

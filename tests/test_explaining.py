@@ -11,6 +11,7 @@ import pytest
 from proxy.explaining import Explanation
 from proxy.http.fields import Pair
 from proxy.verdicts import Verdict
+from tests.behaviour.sliced_origin import SlicedObject
 from tests.scenario import World
 
 FRESH = {"cache_control": "max-age=60", "etag": '"1"'}
@@ -74,6 +75,17 @@ async def other_language(world: World) -> None:
     await world.client().send("GET /a", accept_language="de").expect(200)
 
 
+def slices(count: int) -> Prepare:
+    """So many slices are stored, of the two that there are."""
+
+    async def prepare(world: World) -> None:
+        SlicedObject(world, bytes(1500))
+        if count:
+            await world.client().send("GET /a", range=f"bytes=0-{count * 700}").expect(206)
+
+    return prepare
+
+
 @dataclass(frozen=True)
 class Scene:
     """`because` is part of the reason; `asked` what the request has beside its target."""
@@ -87,6 +99,7 @@ class Scene:
     target: str = "/a"
 
 
+SLICES = {"cache": {"partial": "slices", "slice_bytes": 1024}}
 GRACE = {"cache_control": "max-age=60, stale-while-revalidate=30"}
 
 SCENES = {
@@ -145,6 +158,13 @@ SCENES = {
         "range begins further ahead",
         {"range": "bytes=9-"},
         {"coalesce": {"range_ahead_bytes": 1}},
+    ),
+    "no-slice": Scene(slices(0), Verdict.MISS, "nothing is stored for this key", route=SLICES),
+    "one-slice-of-two": Scene(slices(1), Verdict.MISS, "only some slices are stored", route=SLICES),
+    "the-slice-of-a-range": Scene(slices(1), Verdict.HIT, "fresh", {"range": "bytes=9-99"}, SLICES),
+    "all-slices": Scene(slices(2), Verdict.HIT, "fresh for 60 s", route=SLICES),
+    "one-slice-of-two-and-only-if-cached": Scene(
+        slices(1), Verdict.REFUSED, "only some slices", {"cache_control": "only-if-cached"}, SLICES
     ),
     "an-equivalent-query": Scene(equivalent_query, Verdict.HIT, "fresh", target="/a?utm=2"),
     "a-normal-query": Scene(
@@ -213,6 +233,7 @@ async def test_the_facts_are_told(world: World) -> None:
     assert explanation.key is not None
     assert explanation.key["url"] == "http://shop.example/a"
     assert explanation.key["fields"] == {"x-shop": "1"}
+    assert explanation.key["slice"] is None
     assert explanation.variant == {"varies_on": {"accept-language": "de"}, "other_variants": 0}
     stored_facts = explanation.stored
     assert stored_facts is not None
@@ -243,3 +264,13 @@ def _verdicts() -> Iterator[Verdict]:
 
 def test_the_scenes_have_every_verdict() -> None:
     assert {*_verdicts(), Verdict.COLLAPSED, Verdict.WAITS} == set(Verdict)
+
+
+async def test_a_slice_is_told_by_its_number(world: World) -> None:
+    world.configure(route=SLICES)
+    SlicedObject(world, bytes(1500))
+    await world.client().send("GET /a", range="bytes=0-9").expect(206)
+    explanation = explained(world, range="bytes=1100-1200")
+    assert explanation.key is not None
+    assert explanation.key["url"] == "http://shop.example/a"
+    assert explanation.key["slice"] == {"number": 1, "slice_bytes": 1024}

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from proxy.cache.entry import Entry
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer
 from proxy.coalesce.flight import Flight
+from proxy.http.messages import ResponseHead
 from proxy.policy.key_parts import whole_key
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.partial import Representation, representation_of, slice_label
@@ -40,17 +42,27 @@ class Known:
 
 def known_from(answer: Answer, number: int) -> Known | None:
     """What an answer to a request for this slice tells; None if it is no slice, or not for sharing."""
-    representation = representation_of(answer.head) if answer.head.status == 206 else None
-    if representation is None or answer.age_s is None:
+    if answer.age_s is None:
         return None
     if answer.entry is not None:
-        entry = answer.entry
-        key, variant, asked_mono = entry.key, entry.variant, entry.requested_mono
-    else:
-        assert answer.seat is not None, "an answer is stored or of a flight"
-        flight = answer.seat.flight
-        assert isinstance(flight, Flight), "whose seats the coalescer gives"
-        key, variant, asked_mono = flight.key, flight.variant, flight.asked_mono
+        return known_of_entry(answer.entry, number)
+    assert answer.seat is not None, "an answer is stored or of a flight"
+    flight = answer.seat.flight
+    assert isinstance(flight, Flight), "whose seats the coalescer gives"
+    return _known(answer.head, flight.key, flight.variant, flight.asked_mono, number)
+
+
+def known_of_entry(entry: Entry, number: int) -> Known | None:
+    """What the stored slice of this number tells; None if it is none."""
+    return _known(entry.head, entry.key, entry.variant, entry.requested_mono, number)
+
+
+def _known(
+    head: ResponseHead, key: CacheKey, variant: Variant, asked_mono: float, number: int
+) -> Known | None:
+    representation = representation_of(head) if head.status == 206 else None
+    if representation is None:
+        return None
     key = whole_key(key)
     return Known(key, variant, representation, slice_label(key, representation), asked_mono, number)
 

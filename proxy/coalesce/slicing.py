@@ -27,13 +27,17 @@ Requests with Authorization are answered without slices.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
+from proxy.cache.entry import Entry
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.coalescer import Coalescer, Unsliced
 from proxy.coalesce.flight import State
 from proxy.coalesce.next_step import Serve, look_up
 from proxy.coalesce.representations import Representations
-from proxy.coalesce.slice_memory import Known, SliceMemory, known_from
+from proxy.coalesce.slice_memory import Known, SliceMemory, known_from, known_of_entry
 from proxy.coalesce.slice_source import Source
 from proxy.coalesce.sliced_answer import SlicedAnswer
 from proxy.coalesce.sliced_body import Opening, SlicedBody
@@ -96,6 +100,16 @@ class Slicing:
         if not self.takes(ask):
             return ask
         return ask.of_slice(Slice(self._first_number(ask), ask.route.cache.slice_bytes))
+
+    def lacks(self, ask: Ask, first: Entry, number: int) -> bool:
+        """Whether slices are missing of an answer that begins with this stored one; nothing happens."""
+        known = known_of_entry(first, number)
+        if known is None:
+            return False
+        head, length = as_whole(first.head), known.representation.length
+        wanted = _wanted(ask.request, head, length=length, now=self._clock.now())
+        slice_bytes = ask.route.cache.slice_bytes
+        return self._lacks(self._source(ask, known, slice_bytes), numbers_of(wanted, slice_bytes=slice_bytes))
 
     async def answer(self, ask: Ask, wait: Wait) -> Answer | PassThrough:
         """The answer, once its head is known. Raises: as `Coalescer.answer`."""
@@ -192,14 +206,18 @@ class Slicing:
         if known is None:
             first.close()
             return None
-        source = Source(
-            known, ask, slice_bytes=part.slice_bytes, coalescer=self._coalescer, newest=self._newest
-        )
         try:
-            return self._put_together(ask, part, first, source)
+            return self._put_together(ask, part, first, self._source(ask, known, part.slice_bytes))
         except BaseException:
             first.close()
             raise
+
+    def _source(self, ask: Ask, known: Known, slice_bytes: int) -> Source:
+        return Source(known, ask, slice_bytes=slice_bytes, coalescer=self._coalescer, newest=self._newest)
+
+    def _lacks(self, source: Source, numbers: Iterable[int]) -> bool:
+        """Whether one of the slices, as far as is looked, is not stored."""
+        return not all(source.is_stored(number) for number in islice(numbers, FORESEEN_SLICES))
 
     def _put_together(self, ask: Ask, part: Slice, first: Answer, source: Source) -> Answer:
         head, length = as_whole(first.head), source.known.representation.length
@@ -210,9 +228,7 @@ class Slicing:
                 raise NotStored("only-if-cached was asked for, and not all of its slices are stored")
             missing = False
         else:
-            few = (number for number, _ in zip(numbers, range(FORESEEN_SLICES), strict=False))
-            stored = first.outcome in (Outcome.HIT, Outcome.STALE)
-            missing = stored and not all(source.is_stored(number) for number in few)
+            missing = first.outcome in (Outcome.HIT, Outcome.STALE) and self._lacks(source, numbers)
         return SlicedAnswer(
             head=head,
             body=SlicedBody(

@@ -120,6 +120,7 @@ class Proxy:
         self.explainer = Explainer(
             heads=heads,
             coalescer=self._services.coalescer,
+            slicing=self._slicing,
             origins=origins,
             limits=config.limits,
             schemes=frozenset("http" if listen.tls is None else "https" for listen in config.listen),
