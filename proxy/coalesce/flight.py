@@ -296,9 +296,8 @@ class Flight:
         leader_head = head
         stored = self._validated
         if stored is not None:
-            cookies = tuple(pair for pair in head.fields if pair[0].lower() == b"set-cookie")
-            head = freshen(stored.head, head)
-            leader_head = replace(head, fields=head.fields.with_added(*cookies)) if cookies else head
+            validation, head = head, freshen(stored.head, head)
+            leader_head = _with_cookies_of(validation, head)
             self.body = stored.body
         else:
             self.body.expected_bytes = response.length
@@ -586,6 +585,14 @@ _ENDINGS: dict[type[object], Ending] = {
 def _anonymous(request: RequestHead) -> bool:
     """Whether the answer tells of everybody's: one to a user may be private where the rest is not."""
     return b"cookie" not in request.fields and b"authorization" not in request.fields
+
+
+def _with_cookies_of(validation: ResponseHead, head: ResponseHead) -> ResponseHead:
+    """The freshened head for the one who asked: a Set-Cookie of the 304 replaces what is stored, for him."""
+    cookies = tuple(pair for pair in validation.fields if pair[0].lower() == b"set-cookie")
+    if not cookies:
+        return head
+    return replace(head, fields=head.fields.without({b"set-cookie"}).with_added(*cookies))
 
 
 _CONDITIONS = frozenset(

@@ -65,6 +65,20 @@ async def test_a_set_cookie_on_a_304_is_for_the_asker_alone(world: World) -> Non
     await world.client().send("GET /a").expect(200, b"old", set_cookie=None)
 
 
+@pytest.mark.parametrize("route", [{"set_cookie": "ignore"}, {"cache": {"profile": "strict-rfc"}}], ids=str)
+async def test_a_set_cookie_on_a_304_takes_the_place_of_a_stored_one_for_the_asker(
+    world: World, route: dict[str, object]
+) -> None:
+    world.configure(route=route)
+    await stored(world, set_cookie="id=stored")
+    world.clock.advance(61)
+    world.origin.on("GET /a").reply(304, etag='"1"', cache_control="max-age=60", set_cookie="id=asker")
+    asker = await world.client().send("GET /a").expect(200, b"old")
+    assert asker.field("set-cookie") == "id=asker"
+    later = await world.client().send("GET /a").expect(200, b"old")
+    assert later.field("set-cookie") == "id=stored"
+
+
 async def test_a_304_that_says_private_ends_the_sharing(world: World) -> None:
     await stored(world)
     world.clock.advance(61)
