@@ -50,7 +50,7 @@ _HEADER_BYTES: Final = 100
 
 def make(home: Home, meta: dict[str, object]) -> None:
     """Make an empty journal, durably, with these values in `meta`. Raises: OSError, sqlite3.Error."""
-    aside = home.path / "journal.new"
+    aside = home.path / "journal.db.new"
     aside.unlink(missing_ok=True)
     aside.touch(mode=0o600)  # SQLite gives its log the same mode
     connection = sqlite3.connect(aside, isolation_level=None)

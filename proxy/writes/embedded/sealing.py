@@ -108,12 +108,18 @@ def read_key(path: Path) -> bytes:
 
 
 def make_key(path: Path) -> bytes:
-    """Write a new key to a new file, durably. Raises: OSError, FileExistsError among others."""
+    """Write a new key to a file, durably, and never half of one. Raises: OSError.
+
+    The caller has seen that there is none, holds the directory, and syncs its names.
+    """
     key = os.urandom(KEY_BYTES)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, key.hex().encode() + b"\n")
         os.fsync(fd)
     finally:
         os.close(fd)
+    os.rename(aside, path)
     return key

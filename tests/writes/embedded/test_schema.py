@@ -51,7 +51,7 @@ def test_sqlite_itself_keeps_a_second_connection_out(home: Home) -> None:
 
 
 def test_what_a_crash_left_of_making_one_is_made_anew(home: Home) -> None:
-    (home.path / "journal.new").write_bytes(b"half")
+    (home.path / "journal.db.new").write_bytes(b"half")
     schema.make(home, {"shards": 64})
     assert schema.check(home)
 
