@@ -4,7 +4,8 @@ Theory of operation. The body holds nothing: a reader of it opens one slice afte
 wanted, and holds seats in the flights of the few that come next, so that they are on their way. What is
 fetched ahead of a client is bounded by that, however slow the client is; slices that are stored already are
 opened when they are reached. Where a slice comes from, and that it is of the same representation as those
-before, is the source's to see to: it raises, and the client's connection is cut.
+before, is the source's to see to: it raises, and the client's connection is cut. A slice whose body breaks
+off is asked for once more, and read on from where it broke off: it is of the same representation or raises.
 
 Rejected: one body that is filled slice by slice and shared (the slices are shared already, each by those who
 want it, and a client that seeks would wait for what it does not want).
@@ -19,7 +20,7 @@ from proxy.coalesce.answer import Answer
 from proxy.coalesce.ask import Wait
 from proxy.coalesce.body import BodyReader, SharedBody
 from proxy.coalesce.coalescer import Joined
-from proxy.errors import OriginBodyCut
+from proxy.errors import OriginBodyCut, ProxyError
 
 
 @dataclass(slots=True, eq=False)
@@ -134,13 +135,14 @@ class _Ahead:
 class SlicedReader(BodyReader):
     """Reads one slice after the other; `last` is included."""
 
-    __slots__ = ("_ahead", "_last", "_open", "_sliced")
+    __slots__ = ("_ahead", "_broken", "_last", "_open", "_sliced")
 
     def __init__(self, body: SlicedBody, first: int, last: int) -> None:
         super().__init__(body, first, last)
         self._sliced = body
         self._last = last
         self._open: _Open | None = None
+        self._broken: int | None = None  # the slice that broke off last
         self._ahead = _Ahead()
 
     def __repr__(self) -> str:
@@ -158,7 +160,11 @@ class SlicedReader(BodyReader):
         opened = self._open
         if opened is None:
             return None
-        piece = opened.reader.read_nowait()
+        try:
+            piece = opened.reader.read_nowait()
+        except ProxyError as error:
+            self._broke_off(error)
+            return None
         return None if piece is None else self._advance(piece, opened)
 
     async def read(self) -> bytes:
@@ -166,14 +172,20 @@ class SlicedReader(BodyReader):
 
         Raises: RepresentationChanged, what `Coalescer.answer` raises, what the body of the slice failed with.
         """
-        piece = self.read_nowait()
-        if piece is not None:
-            return piece
-        if self._open is None:
-            await self._fetch()
-        opened = self._open
-        assert opened is not None, f"{self!r} has fetched nothing"
-        return self._advance(await opened.reader.read(), opened)
+        while True:
+            piece = self.read_nowait()
+            if piece is not None:
+                return piece
+            if self._open is None:
+                await self._fetch()
+            opened = self._open
+            assert opened is not None, f"{self!r} has fetched nothing"
+            try:
+                piece = await opened.reader.read()
+            except ProxyError as error:
+                self._broke_off(error)
+            else:
+                return self._advance(piece, opened)
 
     def close(self) -> None:
         """Give up the slice that is read, and those on their way. Idempotent."""
@@ -181,6 +193,15 @@ class SlicedReader(BodyReader):
             self._open.close()
             self._open = None
         self._ahead.close()
+
+    def _broke_off(self, error: ProxyError) -> None:
+        """Give the slice up, to be asked for again. Raises: the error, if that has been tried."""
+        if self._broken == self._number:
+            raise error
+        self._broken = self._number
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def _advance(self, piece: bytes, opened: _Open) -> bytes:
         if not piece:

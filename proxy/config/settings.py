@@ -662,6 +662,17 @@ class Config(Settings):
     """The event loop; uvloop is faster and needs less memory per waiter."""
 
     @model_validator(mode="after")
+    def _slices_fit(self) -> Self:
+        largest = self.cache.max_entry_bytes
+        for index, route in enumerate(self.routes):
+            if route.cache.partial is PartialRule.SLICES and route.cache.slice_bytes > largest:
+                raise ValueError(
+                    f"routes[{index}].cache.slice_bytes is {route.cache.slice_bytes}, above cache.max_entry_bytes "
+                    f"({largest}): no slice would be stored. Lower slice_bytes or raise max_entry_bytes."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _origins_exist(self) -> Self:
         for index, route in enumerate(self.routes):
             if route.origin not in self.origins:

@@ -15,6 +15,8 @@ from proxy.policy.target_uri import request_of_url
 from proxy.routing import Router
 from tests.behaviour.sliced_origin import SlicedObject
 from tests.scenario import World
+from tests.scenario_client import Response
+from tests.scenario_origin import Rule
 
 SLICE = 1024
 BODY = random.Random(1).randbytes(5 * SLICE + 100)
@@ -500,17 +502,32 @@ async def test_a_failure_in_the_middle_is_a_cut_and_costs_no_slice_that_is_store
     assert one.slices[0] == 1
 
 
-async def test_a_slice_that_is_cut_reaches_nobody_as_whole(world: World, one: SlicedObject) -> None:
+async def test_a_slice_that_is_cut_is_read_on_from_where_it_was_cut(world: World, one: SlicedObject) -> None:
     cut = world.origin.on("GET /a", range="bytes=1024-2047").by_hand()
     client = world.client().send("GET /a")
+    await _cut_slice(cut)
+    asked = await cut.next()
+    assert asked.field("if-range") == '"1"'
+    one.answer(asked)
+    await client.expect(200, BODY)
+
+
+async def test_a_slice_that_is_cut_twice_reaches_nobody_as_whole(world: World, one: SlicedObject) -> None:
+    cut = world.origin.on("GET /a", range="bytes=1024-2047").by_hand()
+    client = world.client().send("GET /a")
+    for _ in range(2):
+        await _cut_slice(cut)
+    assert BODY.startswith(await client.expect_cut())
+    assert world.entries <= 2
+
+
+async def _cut_slice(cut: Rule) -> None:
     asked = await cut.next()
     asked.head(
         206, length=SLICE, etag='"1"', content_range=f"bytes 1024-2047/{LENGTH}", cache_control="max-age=60"
     )
     asked.data(BODY[1024:1500])
     asked.cut()
-    assert BODY.startswith(await client.expect_cut())
-    assert world.entries <= 2
 
 
 async def test_each_variant_has_slices_of_its_own(world: World) -> None:
@@ -655,3 +672,46 @@ async def test_slices_that_are_not_stored_are_still_put_together(world: World) -
         await world.client().send("GET /a").expect(200, BODY)
     assert set(one.slices.values()) == {2}
     assert world.entries == 0
+
+
+async def test_equivalent_queries_share_their_slices(world: World) -> None:
+    slicing(world)
+    objects = [SlicedObject(world, BODY, target=f"/a?utm={number}") for number in (1, 2)]
+    for one in objects:
+        one.fields["no_vary_search"] = 'params=("utm")'
+    await world.client().send("GET /a?utm=1").expect(200, BODY)
+    await world.client().send("GET /a?utm=2", range="bytes=3000-3009").expect(206, BODY[3000:3010])
+    assert objects[0].slices == SLICES_OF_ALL
+    assert objects[1].slices == {}
+
+
+@pytest.mark.slow
+async def test_whatever_changes_when_no_answer_is_a_mix(world: World) -> None:
+    """An origin that changes its object now and then, and clients that want all and parts of it."""
+    slicing(world, slices_ahead=2)
+    drawn = random.Random(11)
+    versions = {f'"{number}"': drawn.randbytes(drawn.randrange(2, 6) * SLICE + 7) for number in range(12)}
+    one = SlicedObject(world, versions['"0"'], etag='"0"')
+    changes = iter(list(versions.items())[1:])
+
+    async def ask() -> tuple[int, object]:
+        first = drawn.randrange(0, 4 * SLICE)
+        wanted = {} if drawn.random() < 0.3 else {"range": f"bytes={first}-{first + drawn.randrange(3000)}"}
+        return first, await world.client().send("GET /a", **wanted).response_or_cut()
+
+    whole = 0
+    for _ in range(25):
+        asking = [asyncio.get_running_loop().create_task(ask()) for _ in range(6)]
+        await world.turns(drawn.randrange(40))
+        if drawn.random() < 0.4 and (change := next(changes, None)):
+            one.etag, one.body = change
+            one.honours_if_range = drawn.random() < 0.5
+            world.clock.advance(1)
+        for first, got in await asyncio.gather(*asking):
+            if isinstance(got, Response) and got.status in (200, 206):
+                body = versions[got.field("etag") or ""]
+                begin = 0 if got.status == 200 else first
+                assert got.body == (body if got.status == 200 else body[begin : begin + len(got.body)])
+                whole += 1
+    assert whole > 100
+    assert (await world.client().send("GET /a").response()).body in versions.values()

@@ -46,8 +46,16 @@ class Slices:
     fetched: list[int] = field(default_factory=list)
     flights: dict[int, InFlight] = field(default_factory=dict)
     short: int | None = None
+    breaks: dict[int, int] = field(default_factory=dict)
+    """How often a slice breaks off in its middle."""
 
     def body_of(self, number: int) -> SharedBody:
+        if self.breaks.get(number, 0):
+            self.breaks[number] -= 1
+            body = SharedBody(SIZE)
+            body.append(OCTETS[number * SIZE : number * SIZE + 3])
+            body.fail(OriginBodyCut("broken off"))
+            return body
         octets = OCTETS[number * SIZE : (number + 1) * SIZE]
         return SharedBody.complete([octets[:4], octets[4:5] if number == self.short else octets[4:]])
 
@@ -147,3 +155,17 @@ async def test_two_readers_of_one_body_each_get_their_own() -> None:
 async def test_a_slice_that_is_too_short_is_a_cut_body() -> None:
     with pytest.raises(OriginBodyCut):
         await octets_of(sliced(Slices(short=2)))
+
+
+@pytest.mark.parametrize("broken", [0, 4, 9])
+async def test_a_slice_that_breaks_off_is_asked_for_again_and_read_on(broken: int) -> None:
+    source = Slices(breaks={broken: 1})
+    assert await octets_of(sliced(source, ahead=0)) == OCTETS
+    assert source.fetched.count(broken) == (1 if broken == 0 else 2)
+
+
+async def test_a_slice_that_breaks_off_twice_is_given_up() -> None:
+    source = Slices(breaks={4: 2})
+    with pytest.raises(OriginBodyCut):
+        await octets_of(sliced(source, ahead=0))
+    assert source.fetched == [1, 2, 3, 4, 4]

@@ -45,6 +45,18 @@ def test_a_configuration_made_in_code_is_held_to_the_same_rules() -> None:
         Config(origins={"app": APP}, routes=(RouteSettings(origin="app"),) * 2)
 
 
+def test_a_slice_that_could_not_be_stored_is_refused() -> None:
+    sliced = {"partial": "slices", "slice_bytes": 3 << 20}
+    settings = {
+        "origins": {"app": APP},
+        "routes": [{"origin": "app", "cache": sliced}],
+        "cache": {"max_entry_bytes": 2 << 20},
+    }
+    with pytest.raises(ValidationError, match=r"routes\[0\].cache.slice_bytes is 3145728, above cache.max"):
+        Config.model_validate(settings)
+    Config.model_validate(settings | {"routes": [{"origin": "app", "cache": sliced | {"partial": "whole"}}]})
+
+
 @pytest.mark.parametrize(
     ("pattern", "replacement", "said"),
     [
