@@ -44,6 +44,8 @@ class Directory:
         self._prefix = f"{self.objects}/"  # joining paths takes a quarter of the time to index a file
         self._lock_fd: int | None = None
         self._numbers = count()
+        self.leftovers = 0
+        """Files that an earlier process was writing when it ended; removed by `acquire`."""
 
     def __repr__(self) -> str:
         return f"<Directory {self.path} held={self._lock_fd is not None}>"
@@ -62,6 +64,7 @@ class Directory:
             self.parts.mkdir(mode=0o700, exist_ok=True)
             for leftover in self.parts.iterdir():
                 leftover.unlink()
+                self.leftovers += 1
         except OSError as error:
             self.release()
             raise ConfigError(f"{setting}, which cannot be used: {error}") from error

@@ -60,6 +60,8 @@ class Unusable(StrEnum):
     """It could not be read."""
     BUSY = "busy"
     """Too many files are open."""
+    UNFINISHED = "unfinished"
+    """It was being written when an earlier process ended."""
 
 
 @dataclass(frozen=True, slots=True)

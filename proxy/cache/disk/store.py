@@ -36,6 +36,7 @@ from proxy.cache.disk.commits import RECORD_ROOM_BYTES, Commits
 from proxy.cache.disk.file_body import FileBody
 from proxy.cache.disk.fill import RESERVE_BYTES, DiskFill
 from proxy.cache.disk.index import Indexed
+from proxy.cache.disk.layout import Unusable
 from proxy.cache.disk.loads import Loads, boot_identity
 from proxy.cache.disk.place import key_digest, place_of
 from proxy.cache.disk.purges import PurgeReceipt, Purges
@@ -100,6 +101,8 @@ class DiskStore:
         except ConfigError:
             await self._release()
             raise
+        for _ in range(shelf.directory.leftovers):
+            shelf.counters.drop(Unusable.UNFINISHED)
         shelf.frame_bytes = max(512, found.f_bsize)
         self._open = True
         self._rebuilding = spawn(self._run_rebuild(), name="disk rebuild")

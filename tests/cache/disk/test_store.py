@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cache.disk.layout import Unusable
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.disk.store import DiskStore
 from proxy.errors import ConfigError
@@ -101,3 +102,17 @@ async def test_readers_and_writers_of_one_place_never_see_a_mixture(store: DiskS
     writing = asyncio.ensure_future(write())
     await asyncio.gather(writing, read(), read())
     assert len(seen) > 10
+
+
+async def test_what_was_being_written_when_a_process_was_killed_is_removed_and_counted(
+    directory: Path,
+) -> None:
+    store = a_store(directory)
+    await store.open()
+    await store.close()
+    (directory / "parts" / "7.part").write_bytes(b"half of a body")
+    again = a_store(directory)
+    await again.open()
+    assert again.statistics().dropped == {Unusable.UNFINISHED: 1}
+    assert list((directory / "parts").iterdir()) == []
+    await again.close()
