@@ -15,6 +15,8 @@ BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask i
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
 VALUES = "values that decide nothing; every test of the lanes makes them"
 LANES = "a step of a write: `tests/writes/test_scheduler.py` and `test_model.py` hold all to their order"
+PEERS = "`tests/peers/test_asking.py` and `test_faults.py` have several servers ask each other through sockets"
+VALUES_OF_PEERS = "values that decide nothing; the tests of asking add them up"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
 ELSEWHERE = {
@@ -31,6 +33,13 @@ ELSEWHERE = {
     "compression/encoder.py": ENCODERS,
     "compression/gzip_encoder.py": ENCODERS,
     "compression/zstd_encoder.py": ENCODERS,
+    "peers/answer.py": PEERS,
+    "peers/answering.py": PEERS,
+    "peers/delivery.py": PEERS,
+    "peers/link.py": PEERS,
+    "peers/neighbourhood.py": PEERS,
+    "peers/shared_origin.py": PEERS,
+    "peers/statistics.py": VALUES_OF_PEERS,
     "server/passage.py": BY_SOCKETS,
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,

@@ -79,6 +79,11 @@ class Machine(World):
         await worker.close()
         self.gone.append(worker.statistics())
 
+    @property
+    def complaints(self) -> list[str]:
+        """What the scenario will fail for, unless the test expects it and takes it away."""
+        return self._complaints
+
     def neighbourhood(self, slot: int) -> Neighbourhood:
         """What a worker has to do with the others."""
         found = self.worker(slot).neighbourhood
