@@ -5,7 +5,14 @@
 
 STARTED is kept before anything is sent: a crash from here on gives the write back as one in doubt. The
 lease is asked again in the step of the first octet, since the request may have waited for a place at the
-origin. The cache is told when the head is there, not when the body is: from then on the new value is what a
+origin.
+
+An attempt that was lost sight of, by a cut connection or a gateway's 502, may be at the origin still. What
+comes next of its key, its own repetition first of all, waits until that cannot be any more: else it could be
+applied before it, and be overwritten. A key that waits so costs time, and a route can say that it is not
+worth it (`settle_s`).
+
+The cache is told when the head is there, not when the body is: from then on the new value is what a
 fetch brings.
 """
 
@@ -76,10 +83,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The write is over."""
+    """The write is over; its lanes are not before `settle_s` have passed."""
 
     ended: Ended
     answered: Answered = field(default_factory=Answered)
+    settle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +121,14 @@ class Attempts:
         self.unknown = 0
         """Those of which nobody knows what became."""
 
+    def doubt(self, job: Job) -> None:
+        """An owner before us may have sent it: what it changes is not what the cache has."""
+        self._effects.apply(Effect.INVALIDATE_AND_HOLD, job.write, job.policy, None)
+
     async def run(self, job: Job) -> Over | NotYet:
         """One attempt, if there may be one. What it returns of a job that is forgotten means nothing."""
+        if job.forgotten or job.withdrawn:  # between being started and its task's first step
+            return NotYet(0.0)
         refusal = self._refusal(job)
         if refusal is not None:
             names: tuple[str, ...] = ()
@@ -161,6 +175,7 @@ class Attempts:
             barred = job.forgotten or self._queue.lease_left_s(job.write.shard) <= 0
             if barred:
                 raise LeaseOver(f"the lease of shard {job.write.shard} is over")
+            job.sent_mono = self._clock.mono()
             self._effects.fence(job.write, job.policy)
 
         sent = await self._forwarder.send(job.write, job.policy, before_sending=last_word)
@@ -189,11 +204,20 @@ class Attempts:
             _close(sent)
             job.doubt = conclusion.doubt
             job.step(Step.RETRY)
-            return NotYet(pause_s)
-        return Over(conclusion, Answered(sent.head, await self._kept(job, sent), names))
+            return NotYet(max(pause_s, self._settling_s(job, sent.reading)))
+        if conclusion.step is Step.LOSE:
+            job.doubt = Doubt.UNKNOWN
+        answered = Answered(sent.head, await self._kept(job, sent), names)
+        return Over(conclusion, answered, self._settling_s(job, sent.reading))
 
     def _pause_s(self, job: Job, reading: Reading) -> float:
         return job.policy.retry.pause_s(job.attempts, chance=self._chance(), at_least_s=reading.retry_after_s)
+
+    def _settling_s(self, job: Job, reading: Reading) -> float:
+        """Seconds in which this attempt may still be at the origin, although nothing is heard of it."""
+        if reading.kind is not Kind.UNKNOWN or job.sent_mono is None:
+            return 0.0
+        return job.sent_mono + job.policy.grace_s() - self._clock.mono()
 
     def _another(self, job: Job, pause_s: float) -> bool:
         """Whether attempts and time are left for one more after the pause."""

@@ -8,7 +8,7 @@ that one. Nobody is told before the lanes are left, nor the lanes left before th
 answer and reads, or writes again, meets what he was told.
 
 An end that cannot be kept is tried again for as long as it takes, with the lanes held. Those who wait are
-told after a while all the same: what they wait for is known. Where nothing was promised, it is let go.
+told after a while all the same: what they wait for is known.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from proxy.writes.outcomes import Doubt, Ended
 from proxy.writes.policy import AfterDead
 from proxy.writes.port import Store, WriteQueue
 from proxy.writes.problem import Problem
-from proxy.writes.states import DEAD_LETTERS, NEVER_SENT, State
+from proxy.writes.states import DEAD_LETTERS, NEVER_SENT, State, after
 from proxy.writes.waiting import Ending, Waiters
 from proxy.writes.write import Mode, Result
 
@@ -62,18 +62,27 @@ class Endings:
         """Writes by the state that they ended in."""
 
     async def end(self, job: Job, ended: Ended, answered: Answered) -> None:
-        """Take all steps; those of a job that left its lanes before, as one does whose shard is lost, too."""
+        """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it."""
         job.step(ended.step)
-        result = self._result(job, ended, answered)
+        result = self._result(job, job.state, ended, answered)
         ending = Ending(result, answered.kept.rest)
         buried = ended.problem if job.state in DEAD_LETTERS and job.write.mode is Mode.ASYNC else None
         if buried is not None and job.policy.after_dead is AfterDead.HALT:
             await self._halt_lanes(job, buried)
-        await self._keep(job, buried, ending, self._event(job, answered, result))
+        ending = await self._keep(job, buried, ending, self._event(job, answered, result))
         if job.phase is not Phase.GONE:
             self._lanes.leave(job)
+        if job.forgotten:  # the next owner's end counts, and is told
+            if ending.rest is not None:
+                ending.rest.close()
+            return
         self.ended[job.state] += 1
         self._waiters.tell(job.write.id, ending)
+
+    def tell_before(self, job: Job, ended: Ended, answered: Answered) -> None:
+        """Tell those who wait how it will end, when that is certain and cannot be kept yet."""
+        result = self._result(job, after(job.state, ended.step), ended, answered)
+        self._waiters.tell(job.write.id, Ending(result, answered.kept.rest))
 
     async def _halt_lanes(self, job: Job, problem: Problem) -> None:
         for key in job.write.keys:
@@ -83,15 +92,18 @@ class Endings:
             except QueueUnavailable as error:
                 logger.error("lane_halted_until_restart key=%s error=%s", key, error)
 
-    async def _keep(self, job: Job, buried: Problem | None, ending: Ending, event: CommitEvent) -> None:
+    async def _keep(self, job: Job, buried: Problem | None, ending: Ending, event: CommitEvent) -> Ending:
+        """Try until it is kept; what is left to tell."""
         pause_s, told_mono = FIRST_PAUSE_S, self._clock.mono() + PATIENCE_S
         while not await self._kept(job, buried, ending.result, event):
-            if job.forgotten or not job.write.durable:
-                return
+            if job.forgotten:
+                break
             if self._clock.mono() >= told_mono:
                 self._waiters.tell(job.write.id, ending)
+                ending = Ending(ending.result)  # the rest is in their hands, or closed
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return ending
 
     async def _kept(self, job: Job, buried: Problem | None, result: Result, event: CommitEvent) -> bool:
         try:
@@ -106,12 +118,12 @@ class Endings:
             return False
         return True
 
-    def _result(self, job: Job, ended: Ended, answered: Answered) -> Result:
+    def _result(self, job: Job, state: State, ended: Ended, answered: Answered) -> Result:
         head, kept = answered.head, answered.kept
         return Result(
-            state=job.state,
+            state=state,
             attempts=job.attempts,
-            sent=head is not None or job.doubt is not Doubt.NONE or job.state not in _UNSENT_STATES,
+            sent=head is not None or job.doubt is not Doubt.NONE or state not in _UNSENT_STATES,
             finished_at=self._clock.now(),
             status=None if head is None else head.status,
             fields=Fields() if head is None else head.fields,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.writes.delivery import Delivery
 from proxy.writes.outcomes import Doubt
@@ -19,7 +19,13 @@ class Phase(Enum):
     READY = auto()
     RUNNING = auto()
     RESTING = auto()
+    ENDING = auto()
+    """It is never started again; its end is being kept."""
     GONE = auto()
+
+
+AT_WORK: Final = (Phase.RUNNING, Phase.ENDING)
+"""Phases in which a task has the job in its hands."""
 
 
 class Alarm(Protocol):
@@ -34,12 +40,12 @@ class Job:
 
     `attempts` counts those that were begun, `doubt` is what they leave open. Before `not_before_mono` it is
     not started. `orphan` says that its route is gone, `withdrawn` that its put failed, `forgotten` that its
-    shard was lost: of the last two no end is kept.
+    shard was lost: of the last two no end is kept. `sent_mono` is when the last attempt sent its first octet.
     """
 
     __slots__ = (
         "alarm", "attempts", "delivery", "doubt", "first_mono", "forgotten", "not_before_mono", "orphan",
-        "phase", "policy", "state", "withdrawn", "write",
+        "phase", "policy", "sent_mono", "state", "withdrawn", "write",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +64,7 @@ class Job:
         self.alarm: Alarm | None = None
         self.withdrawn = False
         self.forgotten = False
+        self.sent_mono: float | None = None
 
     def __repr__(self) -> str:
         return (

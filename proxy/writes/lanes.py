@@ -8,7 +8,9 @@ was added. It may start when it is at the head of every one of them and none of 
        └──────── blocked ───────────┴──ripen── RESTING◄──rest──
 
 A job that runs or rests stays at the head: nothing overtakes it. One that rests gives its place under the
-limits to others, so that stuck keys stop nobody but themselves.
+limits to others, so that stuck keys stop nobody but themselves. From everywhere, `finish` leads to ENDING: a
+job that expired, or was taken back, stays in its lanes until that is kept. If it left before, a crash could
+bring it back, behind those that had started in its stead.
 
 Several keys. All lanes are joined in one step, so two jobs stand in the same order in every lane that they
 share, and the oldest job of all is always at the head of its lanes: no circle of waiting can form. (Taking
@@ -166,11 +168,10 @@ class Lanes:
         del self._ready[group]
         return None
 
-    def seize(self, job: Job) -> None:
-        """Let a job at the head run for its ending's sake, blocked or not, and above the limits."""
-        assert self.is_head(job), f"{job!r} is behind others"
-        assert job.phase is not Phase.RUNNING, f"{job!r} runs"
-        self._run(job)
+    def finish(self, job: Job) -> None:
+        """It is never started again, wherever it is, and still overtaken by nobody until it leaves."""
+        self._free_place(job)
+        job.phase = Phase.ENDING
 
     def rest(self, job: Job) -> None:
         """It stops running and stays at the head."""

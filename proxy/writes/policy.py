@@ -42,10 +42,11 @@ class WritePolicy:
 
     `repeat_methods` may be sent again after an attempt of which nobody knows what became (RFC 9110 §9.2.2);
     with `origin_idempotent`, since the origin knows our Idempotency-Key again, every method may.
-    `origin_timeout_s` is the longest that an attempt is at the origin, from its first octet, and how long
-    one that was given up may still take effect there; `origin_lag_s` is how long the origin's replicas may
-    answer with what was before. `stale_reads_s` is how old a stored answer may grow after a commit: 0 is
-    read-your-writes. `max_answer_bytes` of an answer's body are kept. `unrecorded` says that writes may run
+    `origin_timeout_s` is the longest that an attempt is at the origin, from its first octet, answered or not;
+    `settle_s` is how much of it the key waits for an attempt of which nobody knows what became (None is all
+    of it); `origin_lag_s` is how long the origin's replicas may answer with what was before.
+    `stale_reads_s` is how old a stored answer may grow after a commit: 0 is read-your-writes.
+    `max_answer_bytes` of an answer's body are kept. `unrecorded` says that writes may run
     that leave no mark (sync ones without an Idempotency-Key): after a crash every key is in doubt.
     """
 
@@ -60,6 +61,7 @@ class WritePolicy:
     max_sync_lane: int = 100
     max_queued: int = 100_000
     origin_timeout_s: float = 60.0
+    settle_s: float | None = None
     origin_lag_s: float = 0.0
     stale_reads_s: float = 0.0
     max_answer_bytes: int = 1024 * 1024
@@ -70,5 +72,10 @@ class WritePolicy:
         return self.origin_idempotent or method in self.repeat_methods
 
     def grace_s(self) -> float:
-        """How long an attempt of an owner before us may still be at the origin, or do no harm there."""
-        return 0.0 if self.origin_idempotent else self.origin_timeout_s
+        """How long after its first octet an attempt that was lost sight of may do harm at the origin.
+
+        None, where the origin knows our key again: what comes late there was applied by its repetition.
+        """
+        if self.origin_idempotent:
+            return 0.0
+        return self.origin_timeout_s if self.settle_s is None else min(self.settle_s, self.origin_timeout_s)

@@ -84,7 +84,8 @@ class WriteQueue(Protocol):
         has no result kept. Calls of one shard take effect in their order. A lane is not to go on before it
         is over: else a crash could repeat an older write after a newer one.
 
-        Raises: QueueUnavailable (not known to be kept: ask again later).
+        Raises: QueueUnavailable (not known to be kept: ask again later); never for a write that the backend
+        does not keep, which is embedded one that is not `durable`.
         """
 
     def bury(

@@ -11,6 +11,9 @@ Grace. What an owner before us may have sent can still be at the origin. So a de
 after an unclean end every delivery of a route whose writes leave no mark, is not started before the longest
 time that an attempt takes is over. Those behind it in its lanes wait with it; all others start at once.
 
+Settling. A write that is given up as unknown may be at the origin still. Who waits is told, but it rests at
+the head of its lanes until that is over, and only then is its end kept: a crash meanwhile finds it in doubt.
+
 Handing over. Losing a shard in good order: nothing of it starts any more, what runs is awaited, the rest
 is forgotten here, since its next owner gets it. Losing it at once: all of it is forgotten in one step, and
 a task that runs for it finds that out after its next wait.
@@ -21,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -30,7 +33,7 @@ from proxy.tasks import spawn
 from proxy.writes.attempting import Answered, Attempts, Over
 from proxy.writes.delivery import Delivery
 from proxy.writes.ending import Endings
-from proxy.writes.job import Job, Phase
+from proxy.writes.job import AT_WORK, Job, Phase
 from proxy.writes.lanes import Lanes
 from proxy.writes.outcomes import Doubt, Ended, Kind, Reading, given_up
 from proxy.writes.policy import WritePolicy
@@ -85,6 +88,7 @@ class Scheduler:
         self._extra_grace_s = extra_grace_s
         self._endings = endings
         self._shards: dict[int, _Shard] = {}
+        self._settling: dict[Job, Over] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._stopped = False
@@ -112,6 +116,8 @@ class Scheduler:
         if not self.lanes.add(job):
             logger.warning("write_delivered_twice write=%s", delivery.write.id)
             return
+        if delivery.redelivered:
+            self._attempts.doubt(job)
         self._arm(job)
         self._pump()
 
@@ -126,7 +132,7 @@ class Scheduler:
         if job is None:
             return
         job.withdrawn = True
-        if job.phase is not Phase.RUNNING:  # else its task finds out: it waits for its mark to be kept
+        if job.phase not in AT_WORK:  # else its task finds out: it waits for its mark to be kept
             self._drop(job)
             self._pump()
 
@@ -165,12 +171,24 @@ class Scheduler:
     async def _run(self, job: Job) -> None:
         run = await self._attempts.run(job)
         if isinstance(run, Over):
-            await self._endings.end(job, run.ended, run.answered)
+            if run.settle_s > 0 and not job.forgotten:
+                self._settle(job, run)
+            else:
+                await self._endings.end(job, run.ended, run.answered)
         elif job.withdrawn and not job.forgotten:
             self._drop(job)
         elif not job.forgotten:
             job.not_before_mono = self._clock.mono() + run.pause_s
             self._rest(job)
+
+    def _settle(self, job: Job, over: Over) -> None:
+        """Its end is known, and told; it is kept, and the lanes are left, when nothing can come after it."""
+        self._endings.tell_before(job, over.ended, over.answered)
+        job.step(Step.RETRY)
+        kept = replace(over.answered.kept, rest=None)  # it is in the hands of who was told, or closed
+        self._settling[job] = Over(over.ended, replace(over.answered, kept=kept))
+        job.not_before_mono = self._clock.mono() + over.settle_s
+        self._rest(job)
 
     def _rest(self, job: Job) -> None:
         self.lanes.rest(job)
@@ -179,16 +197,14 @@ class Scheduler:
     def _drop(self, job: Job) -> None:
         """Forget it: its end is not ours to keep."""
         self._disarm(job)
+        self._settling.pop(job, None)
         self.lanes.leave(job)
 
-    def _end(self, job: Job, ended: Ended) -> None:
-        """End a job that does not run, or has just been taken. One that was never sent leaves at once."""
+    def _end(self, job: Job, ended: Ended, answered: Answered | None = None) -> None:
+        """End a job that does not run, or has just been taken, wherever in its lanes it is."""
         self._disarm(job)
-        if job.never_sent or not self.lanes.is_head(job):
-            self.lanes.leave(job)
-        elif job.phase is not Phase.RUNNING:
-            self.lanes.seize(job)
-        self._spawn(self._endings.end(job, ended, Answered()), job)
+        self.lanes.finish(job)
+        self._spawn(self._endings.end(job, ended, answered or Answered()), job)
 
     # tasks
 
@@ -217,7 +233,7 @@ class Scheduler:
         self._pump()
 
     def _running_of(self, shard: int) -> Iterator[Job]:
-        return (job for job in self.lanes if job.write.shard == shard and job.phase is Phase.RUNNING)
+        return (job for job in self.lanes if job.write.shard == shard and job.phase in AT_WORK)
 
     async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Wait until it holds after some task's end; False if the time is over before."""
@@ -242,7 +258,7 @@ class Scheduler:
             delays_s.append(job.not_before_mono - self._clock.mono())
         if job.never_sent:
             delays_s.append(job.write.not_after - self._clock.now())
-        if delays_s and job.phase not in (Phase.RUNNING, Phase.GONE):
+        if delays_s and job.phase not in (*AT_WORK, Phase.GONE):
             delay_s = max(0.0, min(*delays_s, LONGEST_ALARM_S))
             job.alarm = asyncio.get_running_loop().call_later(delay_s, self._due, job)
 
@@ -256,11 +272,18 @@ class Scheduler:
         if self._is_expired(job):
             self._end(job, _expired())
         elif job.phase is Phase.RESTING and job.not_before_mono <= self._clock.mono():
-            self.lanes.ripen(job)
-            self._arm(job)
+            self._rested(job)
         else:
             self._arm(job)
         self._pump()
+
+    def _rested(self, job: Job) -> None:
+        over = self._settling.pop(job, None)
+        if over is not None:
+            self._end(job, over.ended, over.answered)
+        else:
+            self.lanes.ripen(job)
+            self._arm(job)
 
     # an operator's and a client's words
 
@@ -278,7 +301,7 @@ class Scheduler:
         job = self.lanes.get(write_id)
         if job is None:
             return Refusal.NOT_HERE
-        if job.phase is Phase.RUNNING:
+        if job.phase in AT_WORK:
             return Refusal.RUNNING
         if not job.never_sent:
             return Refusal.SENT
@@ -292,11 +315,15 @@ class Scheduler:
         if not lane:
             return Refusal.NOT_HERE
         job = lane[0]
-        if job.phase is Phase.RUNNING:
+        if job.phase in AT_WORK:
             return Refusal.RUNNING
         step = Step.LOSE if job.doubt is Doubt.UNKNOWN else Step.GIVE_UP
-        self._end(job, Ended(step, Problem(ProblemType.SKIPPED, "an operator skipped it")))
-        self._pump()
+        ended = Ended(step, Problem(ProblemType.SKIPPED, "an operator skipped it"))
+        if job.phase is Phase.RESTING and step is Step.LOSE:  # what it left at the origin goes first
+            self._settling.setdefault(job, Over(ended))
+        else:
+            self._end(job, ended)
+            self._pump()
         return None
 
     # the end

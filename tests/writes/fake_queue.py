@@ -36,8 +36,9 @@ class Entry:
 class FakeQueue:
     """`proxy.writes.port.WriteQueue`. While `stuck` nothing is kept; while `broken` nothing can be.
 
-    `flags_all` has everything that was delivered before come as redelivered, as brokers do; else what was
-    marked as started, as the journal does.
+    With `flags_all` it is like a broker: it keeps every write, and what was delivered before comes as
+    redelivered. Else it is like the journal: it keeps those that are durable, flags those that were marked
+    as started, and has all shards for good.
     """
 
     shards: int = 1
@@ -71,20 +72,21 @@ class FakeQueue:
         entry = Entry(write, len(self.entries))
         self.entries.append(entry)
         self._deliver(entry)
+        if not self._is_durable(write):
+            return entry.position
         try:
             await self._keep()
         except QueueUnavailable:
             self._withdraw(entry)
             raise
-        if write.durable:
-            self._note("kept", entry)
-            entry.kept = True
+        self._note("kept", entry)
+        entry.kept = True
         return entry.position
 
     def started(self, delivery: Delivery, *, attempt: int) -> Awaitable[None] | None:
         assert attempt >= 1
         entry = self._entry(delivery)
-        if entry is None or not entry.write.durable:
+        if entry is None or not self._is_durable(entry.write):
             return None
         self._check()
 
@@ -173,6 +175,9 @@ class FakeQueue:
 
     # inside
 
+    def _is_durable(self, write: Write) -> bool:
+        return write.durable or self.flags_all
+
     def _check(self) -> None:
         if self.broken:
             raise QueueUnavailable("the queue is broken")
@@ -226,7 +231,7 @@ class FakeQueue:
                 entry.result, entry.event = result, event
                 self._note("done", entry)
 
-        if not entry.write.durable:
+        if not self._is_durable(entry.write):
             keep()
             return None
 

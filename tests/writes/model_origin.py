@@ -129,11 +129,15 @@ class ModelOrigin:
     async def _work(self, served: Served) -> None:
         act = served.act
         # A millisecond before the sender hears of it: an answer comes after what it tells.
+        if act.status == 202:  # it is over for its sender, and done later
+            await asyncio.sleep(max(0.0, act.delay_s - 0.001))
+            served.ended_mono = self.clock.mono()
         await asyncio.sleep(TIMEOUT_S - 0.1 if act.late or act.hangs else max(0.0, act.delay_s - 0.001))
         if act.applies:
             served.applied = True
             self.applied.append(served.write_id)
-        served.ended_mono = self.clock.mono()
+        if served.ended_mono is None:
+            served.ended_mono = self.clock.mono()
 
     def overlaps(self, keys_of: dict[str, tuple[str, ...]]) -> list[tuple[Served, Served]]:
         """Pairs of requests of one key of which one began before the other had ended."""

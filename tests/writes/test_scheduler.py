@@ -67,15 +67,21 @@ def test_a_write_of_several_keys_waits_for_all_of_them(world: World) -> None:
 
 def test_an_unknown_outcome_of_a_post_ends_it(world: World) -> None:
     world.origin.acts.append(Act(0))
-    put = world.put("a", method="POST")
+    put, later = world.put("a", method="POST"), world.put("a")
     world.pass_time(1.0)
+    assert put.ending is not None, "who waits is told at once"
+    assert len(world.origin.served) == 1, "but what is behind it waits until it cannot be at the origin"
+    world.pass_time(TIMEOUT_S)
     assert (world.result(put).state, world.result(put).sent) == (State.UNKNOWN, True)
+    assert world.result(later).state is State.COMMITTED
 
 
 def test_an_unknown_outcome_of_a_put_is_repeated_in_place(world: World) -> None:
     world.origin.acts.append(Act(0))
     put, later = world.put("a"), world.put("a")
-    world.pass_time(5.0)
+    world.pass_time(TIMEOUT_S - 1.0)
+    assert world.origin.applied == [put.write.id]
+    world.pass_time(2.0)
     assert world.origin.applied == [put.write.id, put.write.id, later.write.id]
 
 

@@ -232,7 +232,7 @@ class World:
             if put.refused is not None:
                 assert entry is None or entry.result is None or self.crashes
                 continue
-            if put.accepted and put.write.durable:
+            if put.accepted and (put.write.durable or self.flags_all):
                 assert entry is not None, f"{put} was lost"
             if entry is None:
                 continue
@@ -274,13 +274,16 @@ class World:
             elif what == "done":
                 done.add(write_id)
             elif what == "told":
-                assert write_id in done or self.patience_ended, f"{write_id} was told of before it was kept"
+                unknown = ("invalidate-and-hold", write_id) in self.trace
+                assert write_id in done or unknown or self.patience_ended, (
+                    f"{write_id} was told of before it was kept"
+                )
         self._check_cache()
 
     def _ended_elsewhere(self, write_id: str) -> bool:
         """It was of a process that is no more, and was not to outlive it."""
         put = next(put for put in self.puts if put.write.id == write_id)
-        return put.orphaned and not put.write.durable
+        return put.orphaned and not (put.write.durable or self.flags_all)
 
     def _check_cache(self) -> None:
         told = [write_id for what, write_id in self.trace if what in ("invalidate", "invalidate-and-hold")]
