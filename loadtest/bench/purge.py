@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 
 from proxy.cache.cache import ResponseCache
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import Entry
 from proxy.clock import SystemClock
 from proxy.coalesce.body import SharedBody
 from proxy.config.settings import CacheSettings, RouteSettings
@@ -43,12 +43,12 @@ def filled(count: int) -> ResponseCache:
     one = Entry(
         key=b"", varies_on=(), variant=(), head=head, body=SharedBody.complete([b"x"]),
         terms=Terms(3600.0, LifetimeSource.MAX_AGE), initial_age_s=0.0, requested_mono=0.0,
-        received_mono=time.monotonic(), received_at=time.time(), memo=HeadMemo(), tags=frozenset({TAG}),
+        received_mono=time.monotonic(), received_at=time.time(), tags=frozenset({TAG}),
     )  # fmt: skip
     for number in range(count):
         request = RequestHead("GET", b"/objects/%d" % number, Fields(), authority=b"example.org")
         key = cache_key("*/", request, route=route)
-        cache.store(replace(one, key=key, memo=HeadMemo()), began=cache.fences.epoch, max_variants=1)
+        cache.store(replace(one, key=key), began=cache.fences.epoch, max_variants=1)
     return cache
 
 

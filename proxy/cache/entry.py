@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from proxy.coalesce.body import SharedBody
 from proxy.config.settings import ContentCoding
 from proxy.http.messages import ResponseHead
+from proxy.http.rendering import shared_phrase
 from proxy.policy.keys import CacheKey, Variant
-from proxy.policy.terms import Terms
+from proxy.policy.terms import Terms, shared_terms
 
-ENTRY_OVERHEAD_BYTES = 1536
-"""Charged to each entry beyond body and head: objects, table slots, index."""
+ENTRY_OVERHEAD_BYTES = 1024
+"""Charged to each entry beyond body, head and key: objects, table slots, index.
 
-FIELD_OVERHEAD_BYTES = 240
-"""Charged to each field line beyond its octets: two objects, their pair, its place in the index.
-
-Both are upper bounds, checked by `tests/cache/test_memory.py` against what the interpreter really takes:
-counted too low, a tier of `max_bytes` would take twice that.
+An upper bound, as are the others, checked by `tests/cache/test_memory.py` against what the interpreter really
+takes, and by `tests/cache/test_resident.py` against what the process does: counted too low, a tier of
+`max_bytes` would take more than that.
 """
 
 LABEL_OVERHEAD_BYTES = 500
 """Charged to each label: its place in the entry's set and, for one that no other entry has, a table in the
 index of places."""
+
+_NO_LABELS: frozenset[bytes] = frozenset()
+"""The labels of most entries, the same object for all: an empty set takes 216 octets like any small one."""
 
 
 class HeadMemo:
@@ -51,7 +53,8 @@ class Entry:
     clock, `received_at` is the same moment on the wall clock. `requested_mono` orders entries: a response
     asked for earlier never replaces one asked for later. `epoch` is that of the last purge by which it was
     found not to be covered, `uses` are hits where the route refreshes ahead, at `refresh_age_s` if ever.
-    `in_memory` says that the memory tier holds it: a holder of the entry sees when it was replaced or removed.
+    `in_memory` says that the memory tier holds it: a holder of the entry sees when it was replaced or
+    removed. `memo` comes and goes, see `HotHeads`.
     """
 
     key: CacheKey
@@ -64,7 +67,7 @@ class Entry:
     requested_mono: float
     received_mono: float
     received_at: float
-    memo: HeadMemo
+    memo: HeadMemo | None = None
     tags: frozenset[bytes] = frozenset()
     purged_softly: bool = False
     softened_mono: float | None = None
@@ -72,6 +75,15 @@ class Entry:
     uses: int = 0
     refresh_age_s: float | None = None
     in_memory: bool = False
+
+    def pack(self) -> None:
+        """Take as little memory as may be, since from here on it is kept."""
+        head = self.head
+        self.head = ResponseHead(
+            head.status, head.fields.packed(), shared_phrase(head.status, head.reason), head.minor_version
+        )
+        self.terms = shared_terms(self.terms)
+        self.tags = self.tags or _NO_LABELS
 
     def current_age_s(self, now_mono: float) -> float:
         """Seconds since the origin generated or validated it (RFC 9111 §4.2.3)."""
@@ -96,11 +108,10 @@ class Entry:
         return min(-1e-9, ttl_s) if self.purged_softly else ttl_s
 
     def size_bytes(self) -> int:
-        """What it counts for in the tier's bound: body, head, key and bookkeeping."""
+        """What it counts for in the tier's bound, once it is packed: body, head, key and bookkeeping."""
         return (
             self.body.received_bytes
-            + 2 * self.head.fields.size_bytes()  # the memo holds the lines once more
-            + FIELD_OVERHEAD_BYTES * len(self.head.fields)
+            + self.head.fields.kept_bytes()
             + len(self.key)
             + sum(len(value or b"") for value in self.variant)
             + sum(len(label) + LABEL_OVERHEAD_BYTES for label in self.tags)

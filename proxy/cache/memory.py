@@ -1,26 +1,32 @@
 """The memory tier: entries in a cachetools cache, bounded in bytes, with an index of each key's variants.
 
-The cache table is flat, `(key, variant) -> Entry`, so that eviction weighs single entries. The index
-`key -> variants` is what a purge, the bound on variants and a changed `Vary` need; it is kept in step by
-the eviction hook.
+The cache table is flat and has the entries themselves for keys, so that eviction weighs single entries: it
+keeps their order, which is what a policy is. The index `key -> entries` is where they are looked up; a purge,
+the bound on variants and a changed `Vary` need it, too. Octets are counted here, not by the cache table,
+which would keep a number for each entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cachetools
 
-from proxy.cache.entry import Entry
+from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.hot_heads import HotHeads
 from proxy.cache.place_index import Place, PlaceIndex
 from proxy.config.settings import EvictionPolicy
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.purges import Coverage, Tagged, Targets
 
-_ONLY: tuple[Variant, ...] = ((),)
-"""The variants of most keys: one that varies on nothing. The same object for all of them."""
+_HOT_SHARE = 16
+"""One part in so many of the tier's bound is for memos of heads beside it,"""
+
+_HOT_MAX_BYTES = 8 * 1024 * 1024
+"""and no more than this: those of some 7,000 entries."""
 
 _POLICIES: dict[EvictionPolicy, type[cachetools.Cache[Any, Any]]] = {
     EvictionPolicy.LRU: cachetools.LRUCache,
@@ -46,14 +52,17 @@ class MemoryStore:
     """Entries within `max_bytes`."""
 
     def __init__(self, *, max_bytes: int, max_entry_bytes: int, policy: EvictionPolicy) -> None:
+        self._max_bytes = max_bytes
         self._max_entry_bytes = max_entry_bytes
-        self._variants: dict[CacheKey, tuple[Variant, ...]] = {}  # oldest first; a tuple is small
-        self._entries = _evicting(_POLICIES[policy], max_bytes, self._on_evicted)
+        self._by_key: dict[CacheKey, Entry | tuple[Entry, ...]] = {}  # oldest first; most have one alone
+        self._entries = _POLICIES[policy](maxsize=math.inf)  # room is made by us
         self._index = PlaceIndex()
+        self._hot = HotHeads(max_bytes=min(max_bytes // _HOT_SHARE, _HOT_MAX_BYTES))
+        self._stored_bytes = 0
         self._stores = self._evictions = self._too_large = 0
 
     def __repr__(self) -> str:
-        return f"<MemoryStore {len(self._entries)} entries, {self._entries.currsize:.0f} bytes>"
+        return f"<MemoryStore {len(self._entries)} entries, {self._stored_bytes} bytes>"
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -62,8 +71,8 @@ class MemoryStore:
         """Counters since the start."""
         return MemoryStatistics(
             entries=len(self._entries),
-            stored_bytes=int(self._entries.currsize),
-            max_bytes=int(self._entries.maxsize),
+            stored_bytes=self._stored_bytes,
+            max_bytes=self._max_bytes,
             stores=self._stores,
             evictions=self._evictions,
             too_large=self._too_large,
@@ -71,18 +80,26 @@ class MemoryStore:
 
     def get(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place, fresh or stale."""
-        if key not in self._variants:  # a plain dict: a miss costs a tenth of asking cachetools
-            return None
-        entry: Entry | None = self._entries.get((key, variant))
+        entry = self.peek(key, variant)
+        if entry is not None:
+            self._entries[entry]  # the policy's own look-up, which counts as a use
         return entry
-
-    def variants(self, key: CacheKey) -> list[Entry]:
-        """Every entry of the key, oldest first. Does not count as a use."""
-        return [self._peek((key, variant)) for variant in self._variants.get(key, ())]
 
     def peek(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place. Does not count as a use."""
-        return self._peek((key, variant)) if (key, variant) in self._entries else None
+        found = self._by_key.get(key)
+        if not isinstance(found, tuple):
+            return found if found is not None and found.variant == variant else None
+        return next((one for one in found if one.variant == variant), None)
+
+    def variants(self, key: CacheKey) -> list[Entry]:
+        """Every entry of the key, oldest first. Does not count as a use."""
+        found = self._by_key.get(key, ())
+        return list(found) if isinstance(found, tuple) else [found]
+
+    def memo_of(self, entry: Entry) -> HeadMemo:
+        """The memo of an entry that is to be given to a client."""
+        return self._hot.memo_of(entry)
 
     def places(self, coverage: Coverage, *, all_at_once: bool) -> list[Place]:
         """Where all that it may cover is, some places perhaps twice.
@@ -91,7 +108,7 @@ class MemoryStore:
         """
         match coverage:
             case Targets(keys=keys):
-                found = [(key, variant) for key in keys for variant in self._variants.get(key, ())]
+                found = [(one.key, one.variant) for key in keys for one in self.variants(key)]
                 for page in coverage.pages():
                     found += self._index.on_page(page)
             case Tagged(labels=labels):
@@ -102,7 +119,7 @@ class MemoryStore:
                     for label in labels:
                         self._index.forget(label)
             case _:
-                return list(self._entries)
+                return [(one.key, one.variant) for one in self._entries]
         return found
 
     def put(self, entry: Entry, *, max_variants: int) -> bool:
@@ -111,87 +128,81 @@ class MemoryStore:
         Variants that were chosen by other field names than the new entry's cannot be found any more and go,
         unless one of them is newer: then what the key varies on is what that one says.
         """
-        place = (entry.key, entry.variant)
         there = self.variants(entry.key)
         replaced = [one for one in there if one.variant == entry.variant or one.varies_on != entry.varies_on]
         if any(one.requested_mono > entry.requested_mono for one in replaced):
             return False
-        if entry.body.received_bytes > self._max_entry_bytes or entry.size_bytes() > self._entries.maxsize:
+        entry.pack()
+        size_bytes = entry.size_bytes()
+        if entry.body.received_bytes > self._max_entry_bytes or size_bytes > self._max_bytes:
             self._too_large += 1
             self.remove(entry.key, entry.variant)
             return False
         for one in replaced:
-            self.remove(one.key, one.variant)
-        siblings = self._variants.get(entry.key, ())
+            self._take_out(one)
+        siblings = self.variants(entry.key)
         for oldest in siblings[: max(0, len(siblings) + 1 - max_variants)]:
-            self.remove(entry.key, oldest)
-        siblings = self._variants.get(entry.key, ())
-        self._variants[entry.key] = (*siblings, entry.variant) if siblings or entry.variant else _ONLY
-        self._entries[place] = entry
-        entry.in_memory = True
-        self._index.add(place, entry)
-        self._stores += 1
+            self._take_out(oldest)
+        while self._stored_bytes + size_bytes > self._max_bytes:
+            oldest, _ = self._entries.popitem()
+            self._evictions += 1
+            self._forget(oldest)
+        self._add(entry, size_bytes)
         return True
+
+    def _add(self, entry: Entry, size_bytes: int) -> None:
+        siblings = self.variants(entry.key)
+        self._by_key[entry.key] = (*siblings, entry) if siblings else entry  # a tuple is small
+        self._entries[entry] = None
+        self._stored_bytes += size_bytes
+        entry.in_memory = True
+        self._index.add((entry.key, entry.variant), entry)
+        if entry.memo is not None:
+            self._hot.add(entry)
+        self._stores += 1
 
     def remove(self, key: CacheKey, variant: Variant) -> bool:
         """Take one entry out; whether there was one."""
-        entry: Entry | None = self._entries.pop((key, variant), None)
-        if entry is None:
-            return False
-        self._forget((key, variant), entry)
-        return True
+        entry = self.peek(key, variant)
+        if entry is not None:
+            self._take_out(entry)
+        return entry is not None
 
     def remove_key(self, key: CacheKey) -> int:
         """Take every variant of the key out; how many there were."""
-        return sum(self.remove(key, variant) for variant in self._variants.get(key, ()))
+        there = self.variants(key)
+        for entry in there:
+            self._take_out(entry)
+        return len(there)
 
     def clear(self) -> int:
         """Take everything out; how many entries there were."""
         count = len(self._entries)
-        for entry in self:
+        for entry in self._entries:
             entry.in_memory = False
         self._entries.clear()
-        self._variants.clear()
+        self._by_key.clear()
+        self._hot.clear()
+        self._stored_bytes = 0
         self._index = PlaceIndex()
         return count
 
     def __iter__(self) -> Iterator[Entry]:
         """Every entry, in no order that means anything; a snapshot."""
-        return iter([self._peek(place) for place in self._entries])
+        return iter(list(self._entries))
 
-    def _peek(self, place: Place) -> Entry:
-        """Not by the policy's own look-up, which counts as a use."""
-        entry: Entry = cachetools.Cache.__getitem__(self._entries, place)
-        return entry
+    def _take_out(self, entry: Entry) -> None:
+        del self._entries[entry]
+        self._forget(entry)
 
-    def _on_evicted(self, place: Place, entry: Entry) -> None:
-        self._evictions += 1
-        self._forget(place, entry)
-
-    def _forget(self, place: Place, entry: Entry) -> None:
+    def _forget(self, entry: Entry) -> None:
+        """It is out of the cache table, and goes from all others."""
         entry.in_memory = False
-        self._index.discard(place, entry)
-        key, variant = place
-        siblings = tuple(one for one in self._variants.get(key, ()) if one != variant)
+        self._stored_bytes -= entry.size_bytes()
+        self._hot.discard(entry)
+        self._index.discard((entry.key, entry.variant), entry)
+        siblings = tuple([one for one in self.variants(entry.key) if one is not entry])
         if siblings:
-            self._variants[key] = siblings
+            self._by_key[entry.key] = siblings if len(siblings) > 1 else siblings[0]
         else:
-            self._variants.pop(key, None)
-
-
-def _evicting(
-    base: type[cachetools.Cache[Any, Any]], max_bytes: int, on_evicted: Callable[[Place, Entry], None]
-) -> cachetools.Cache[Place, Entry]:
-    """A cache of this policy that says what it throws out to make room."""
-
-    class Evicting(base):  # type: ignore[valid-type,misc]
-        def popitem(self) -> tuple[Place, Entry]:
-            place, entry = super().popitem()
-            on_evicted(place, entry)
-            return place, entry
-
-        def clear(self) -> None:
-            while len(self):  # not the hook above: what a purge takes is not an eviction
-                super().popitem()
-
-    return Evicting(maxsize=max_bytes, getsizeof=Entry.size_bytes)
+            del self._by_key[entry.key]

@@ -134,8 +134,23 @@ class BodyReader:
         self._body._leave(self)
 
 
-_NOBODY: set[BodyReader] = set()
-"""What an ended, kept body has for a list of readers: one for all, since a cache is full of them."""
+class _Filling:
+    """What a body has besides while it is filled and read as it comes."""
+
+    __slots__ = ("parked", "readers", "room", "spool_allowance_bytes", "tail", "tail_at", "window_bytes")
+
+    def __init__(self, window_bytes: int) -> None:
+        self.window_bytes = window_bytes
+        self.tail = 0  # number of the first piece that may still be joined with those after it,
+        self.tail_at = 0  # and the octet that it begins with
+        self.spool_allowance_bytes = 0
+        self.readers: set[BodyReader] = set()
+        self.parked: list[asyncio.Future[None]] = []
+        self.room: asyncio.Future[None] | None = None
+
+
+_FILLED = _Filling(2 * READ_AHEAD_BYTES)
+"""That of every body that is settled; nothing in it changes."""
 
 
 class SharedBody:
@@ -148,16 +163,10 @@ class SharedBody:
         "__weakref__",
         "_base",
         "_base_at",
+        "_filling",
         "_keeping",
-        "_parked",
         "_pieces",
-        "_readers",
-        "_room",
         "_spool",
-        "_spool_allowance_bytes",
-        "_tail",
-        "_tail_at",
-        "_window_bytes",
         "ended",
         "ends_with_connection",
         "error",
@@ -174,15 +183,9 @@ class SharedBody:
         self._pieces: list[bytes] = []
         self._base = 0  # number of the first piece still held,
         self._base_at = 0  # and the octet that it begins with
-        self._tail = 0  # number of the first piece that may still be joined with those after it,
-        self._tail_at = 0  # and the octet that it begins with
         self._keeping = True
-        self._window_bytes = max(window_bytes, 2 * READ_AHEAD_BYTES)
         self._spool: Spool | None = None
-        self._spool_allowance_bytes = 0
-        self._readers: set[BodyReader] = set()
-        self._parked: list[asyncio.Future[None]] = []
-        self._room: asyncio.Future[None] | None = None
+        self._filling = _Filling(max(window_bytes, 2 * READ_AHEAD_BYTES))
 
     @classmethod
     def complete(cls, pieces: Sequence[bytes]) -> SharedBody:
@@ -197,7 +200,7 @@ class SharedBody:
         state = "failed" if self.error else "ended" if self.ended else "open"
         regime = "passing" if not self._keeping else "keeping" if self._spool is None else "spooling"
         octets = f"{self.received_bytes}/{self.expected_bytes}"
-        return f"<SharedBody {state} {regime} {octets} {len(self._readers)} readers>"
+        return f"<SharedBody {state} {regime} {octets} {len(self._filling.readers)} readers>"
 
     @property
     def keeping(self) -> bool:
@@ -236,7 +239,7 @@ class SharedBody:
         self.received_bytes += len(piece)
         if not self._keeping:
             self._cut_laggards()
-        elif len(self._pieces) - self._tail >= SMALL_PIECES:
+        elif len(self._pieces) - self._filling.tail >= SMALL_PIECES:
             self._join_tail()
         self._wake()
 
@@ -244,11 +247,12 @@ class SharedBody:
         """The body is whole."""
         self.ended = True
         if self._keeping and self.received_bytes <= READ_AHEAD_BYTES and len(self._pieces) > 1:
-            self._tail, self._tail_at = self._base, self._base_at  # a small one is written with one call
+            filling = self._filling
+            filling.tail, filling.tail_at = self._base, self._base_at  # a small one is written with one call
             self._join_tail()
         self._wake()
-        if self._keeping:
-            self._readers = _NOBODY
+        if self._keeping and self._spool is None:
+            self._settle()
 
     def fail(self, error: ProxyError) -> None:
         """The body broke off: readers get what came, then the error."""
@@ -273,13 +277,13 @@ class SharedBody:
         assert self.keeping, f"{self!r} has dropped what the spool has to be given"
         assert not self.ended, f"{self!r} is to be spooled, but has ended"
         self._spool = spool
-        self._spool_allowance_bytes = self._window_bytes * 3 // 4 + self.received_bytes
+        self._filling.spool_allowance_bytes = self._filling.window_bytes * 3 // 4 + self.received_bytes
         return tuple(self._pieces)
 
     def spooled(self) -> None:
         """The spool can be read further: what is in it leaves memory, but for the last of it."""
         assert self._spool is not None, f"{self!r} has no spool"
-        hot_bytes = 0 if self.ended else self._window_bytes // 4
+        hot_bytes = 0 if self.ended else self._filling.window_bytes // 4
         upto = min(self._spool.readable_bytes, self.received_bytes - hot_bytes)
         count, at = 0, self._base_at
         while count < len(self._pieces) and at + len(self._pieces[count]) <= upto:
@@ -294,13 +298,14 @@ class SharedBody:
         spool = self._spool
         if spool is None:
             return False
-        return self.received_bytes - spool.readable_bytes > self._spool_allowance_bytes
+        return self.received_bytes - spool.readable_bytes > self._filling.spool_allowance_bytes
 
     @property
     def awaited(self) -> bool:
         """Whether the fastest reader is less than the read-ahead behind."""
-        fastest = max((reader.position for reader in self._readers), default=0)
-        return bool(self._readers) and self.received_bytes - fastest < READ_AHEAD_BYTES
+        readers = self._filling.readers
+        fastest = max((reader.position for reader in readers), default=0)
+        return bool(readers) and self.received_bytes - fastest < READ_AHEAD_BYTES
 
     async def wait_room(self) -> None:
         """Wait until more may come: for the fastest reader, or for the spool while no reader is waiting."""
@@ -319,19 +324,27 @@ class SharedBody:
         assert self._base == 0 or self._keeping, f"{self!r} has dropped its beginning"
         reader = BodyReader(self, first, last)
         if not self.ended:  # an ended body drops nothing and paces nobody, so it keeps no list
-            self._readers.add(reader)
+            self._filling.readers.add(reader)
         return reader
 
     async def wait_progress(self) -> None:
         """Wait until something was appended, or the body ended."""
+        assert not self.ended, f"{self!r} makes no progress"
         future = asyncio.get_running_loop().create_future()
-        self._parked.append(future)
+        self._filling.parked.append(future)
         await future
 
     # inside
 
+    def _settle(self) -> None:
+        """Ended, and kept in memory: a cache is full of such, so let it keep what it needs to be read."""
+        self._filling = _FILLED
+        self._pieces = self._pieces[:]  # without the room that a list keeps to grow
+        if self.expected_bytes == self.received_bytes:
+            self.expected_bytes = self.received_bytes  # one object instead of two
+
     def _wake(self) -> None:
-        parked, self._parked = self._parked, []
+        parked, self._filling.parked = self._filling.parked, []
         for future in parked:
             if not future.done():
                 future.set_result(None)
@@ -365,41 +378,43 @@ class SharedBody:
 
     def _join_tail(self) -> None:
         """Join the pieces since the last large one; readers among them find their place by octets."""
-        tail_bytes = self.received_bytes - self._tail_at
+        filling = self._filling
+        tail_bytes = self.received_bytes - filling.tail_at
         if tail_bytes <= READ_AHEAD_BYTES:
-            place = self._tail - self._base
+            place = filling.tail - self._base
             self._pieces[place:] = [b"".join(self._pieces[place:])]
-            for reader in self._readers:
-                if reader._index > self._tail:
-                    reader._index, reader._skip = self._tail, reader.position - self._tail_at
+            for reader in filling.readers:
+                if reader._index > filling.tail:
+                    reader._index, reader._skip = filling.tail, reader.position - filling.tail_at
         if tail_bytes > READ_AHEAD_BYTES // 8:
-            self._tail, self._tail_at = self._base + len(self._pieces), self.received_bytes
+            filling.tail, filling.tail_at = self._base + len(self._pieces), self.received_bytes
 
     def _has_room(self) -> bool:
         if self._keeping:
             return not self.lags or self.awaited
-        return not self._readers or self.awaited
+        return not self._filling.readers or self.awaited
 
     def _taken(self) -> None:
         if not self._keeping:
             self._drop_taken()
-        if self._room is not None:
+        if self._filling.room is not None:
             self._give_room()
 
     async def _wait_change(self) -> None:
-        self._room = asyncio.get_running_loop().create_future()
+        self._filling.room = asyncio.get_running_loop().create_future()
         try:
-            await self._room
+            await self._filling.room
         finally:
-            self._room = None
+            self._filling.room = None
 
     def _give_room(self) -> None:
-        room = self._room
+        room = self._filling.room
         if room is not None and not room.done() and (self._spool is not None or self._has_room()):
             room.set_result(None)
 
     def _drop_taken(self) -> None:
-        slowest = min((reader._index for reader in self._readers), default=self._base + len(self._pieces))
+        end = self._base + len(self._pieces)
+        slowest = min((reader._index for reader in self._filling.readers), default=end)
         if slowest > self._base:
             self._drop(slowest - self._base)
 
@@ -408,21 +423,23 @@ class SharedBody:
         self._base_at += sum(map(len, self._pieces[:count]))
         del self._pieces[:count]
         self._base += count
-        if self._tail < self._base:
-            self._tail, self._tail_at = self._base, self._base_at
+        filling = self._filling
+        if filling.tail < self._base:
+            filling.tail, filling.tail_at = self._base, self._base_at
 
     def _cut_laggards(self) -> None:
-        if len(self._readers) < 2:
+        readers = self._filling.readers
+        if len(readers) < 2:
             return
-        oldest_kept = self.received_bytes - self._window_bytes
-        for reader in [reader for reader in self._readers if reader.position < oldest_kept]:
+        oldest_kept = self.received_bytes - self._filling.window_bytes
+        for reader in [reader for reader in readers if reader.position < oldest_kept]:
             reader.lagged = True
-            self._readers.discard(reader)
+            readers.discard(reader)
         self._drop_taken()
 
     def _leave(self, reader: BodyReader) -> None:
-        if reader in self._readers:
-            self._readers.discard(reader)
+        if reader in self._filling.readers:
+            self._filling.readers.discard(reader)
             if not self._keeping and not self.ended:
                 self._drop_taken()
                 self._give_room()

@@ -31,6 +31,12 @@ def status_line(status: int, reason: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b""))
 
 
+def shared_phrase(status: int, reason: bytes) -> bytes:
+    """The reason phrase; the same object for all heads that have the registered one."""
+    registered = _PHRASES.get(status, b"")
+    return registered if reason == registered else reason
+
+
 def phrase_of(status: int) -> str:
     """The registered reason phrase; empty if unknown."""
     return _PHRASES.get(status, b"").decode()

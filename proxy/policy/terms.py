@@ -6,6 +6,7 @@ An entry keeps its terms, so that a hit parses no header field.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.config.settings import RouteCacheSettings
 from proxy.http.messages import ResponseHead
@@ -37,6 +38,12 @@ class Terms:
     def explicit(self) -> bool:
         """Whether the lifetime was given, not guessed."""
         return self.source.explicit
+
+
+@lru_cache(maxsize=1024)
+def shared_terms(terms: Terms) -> Terms:
+    """Terms equal to these, to be kept: the same object for all who have such, mostly."""
+    return terms
 
 
 def terms_of(response: ResponseHead, *, cache: RouteCacheSettings, now: float) -> Terms:

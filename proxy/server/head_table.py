@@ -7,6 +7,7 @@ time) push nothing out.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -14,7 +15,10 @@ Head = TypeVar("Head", bound=Hashable)
 Value = TypeVar("Value")
 
 SEEN_ONCE = 65_536
-"""Heads of which only the hash is kept, until they come again."""
+"""Places for heads of which only the hash is kept, until they come again or another takes the place.
+
+A power of two: the place is the end of the hash. Half a mebibyte, where a set of as many takes six.
+"""
 
 
 class HeadTable(Generic[Head, Value]):
@@ -31,7 +35,7 @@ class HeadTable(Generic[Head, Value]):
         self.young: dict[Head, Value] = {}
         self._old: dict[Head, Value] = {}
         self._young_bytes = 0
-        self._seen_once: set[int] = set()
+        self._seen_once = array("q", bytes(8 * SEEN_ONCE))
 
     def __repr__(self) -> str:
         return f"<HeadTable {len(self.young)} young, {len(self._old)} old>"
@@ -51,11 +55,10 @@ class HeadTable(Generic[Head, Value]):
     def came_before(self, head: Head) -> bool:
         """Whether this head was seen already; from now on it was."""
         mark = hash(head)
-        if mark in self._seen_once:
+        place = mark & (SEEN_ONCE - 1)
+        if self._seen_once[place] == mark:
             return True
-        if len(self._seen_once) >= SEEN_ONCE:
-            self._seen_once.clear()
-        self._seen_once.add(mark)
+        self._seen_once[place] = mark
         return False
 
     def keep(self, head: Head, value: Value) -> None:

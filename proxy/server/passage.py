@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.cache.cache import ResponseCache
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import Framing, OriginResponse
@@ -197,6 +197,5 @@ class Passage:
             requested_mono=self._asked_mono,
             received_mono=now_mono,
             received_at=now,
-            memo=HeadMemo(),
             tags=labels_of(head.fields, origin=uri_origin(asked)),
         )

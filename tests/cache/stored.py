@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
 from proxy.http.fields import Fields, Pair
 from proxy.http.messages import ResponseHead
@@ -34,6 +34,5 @@ def entry(
         requested_mono=requested_mono,
         received_mono=requested_mono,
         received_at=1_800_000_000.0,
-        memo=HeadMemo(),
         tags=tags,
     )

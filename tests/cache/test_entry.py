@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.cache.entry import ENTRY_OVERHEAD_BYTES, FIELD_OVERHEAD_BYTES
+from proxy.cache.entry import ENTRY_OVERHEAD_BYTES
+from proxy.http.fields import LINE_BYTES
 from tests.cache.stored import entry
 
 
@@ -29,6 +30,6 @@ def test_its_size_counts_body_head_key_variant_and_bookkeeping() -> None:
     bare = entry(b"key", size=100)
     assert bare.size_bytes() == 100 + len(b"key") + ENTRY_OVERHEAD_BYTES
     assert entry(b"key", size=100, fields=fields).size_bytes() == (
-        bare.size_bytes() + 2 * len(b"A: bc\r\n") + FIELD_OVERHEAD_BYTES
+        bare.size_bytes() + len(b"A: bc\r\n") + LINE_BYTES
     )
     assert entry(b"key", (b"de", None), size=100).size_bytes() == bare.size_bytes() + 2

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.cache.entry import Entry
 from proxy.cache.memory import MemoryStore
 from proxy.config.settings import EvictionPolicy
-from proxy.http.rendering import render_fields
+from proxy.http.fields import PackedFields
 from tests.cache.stored import entry
 
 ONE = entry(b"k0", size=1_000).size_bytes()
@@ -181,10 +183,65 @@ def test_what_entries_take_is_no_more_than_what_is_charged(policy: EvictionPolic
         one = entry(
             b"key number %d" % number, fields=fields, size=100 + number % 50, lifetime_s=60.0 + number
         )
-        one.memo.lines = render_fields(one.head.fields)
-        assert b"set-cookie" not in one.head.fields  # a hit asks for it, and the head keeps its index
+        assert (
+            b"set-cookie" not in one.head.fields
+        )  # a hit asks for it, and a head that is not packed keeps its index
         store.put(one, max_variants=4)
     gc.collect()
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert taken <= store.statistics().stored_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("largest", [2_048, 300_000], ids=["small", "large"])
+def test_the_bound_is_what_the_process_grows_by(largest: int) -> None:
+    max_bytes = 32 * 2**20
+    command = [sys.executable, "-m", "tests.cache.resident", str(max_bytes), str(largest)]
+    counted, grown = map(int, subprocess.run(command, capture_output=True, check=True).stdout.split())
+    assert 0.9 * max_bytes < counted <= max_bytes
+    assert 0.8 * counted < grown < 1.2 * counted
+
+
+def test_what_is_stored_is_packed_and_nothing_of_it_changes() -> None:
+    store = _store(room_for=10)
+    fields = ((b"ETag", b'"1"'), (b"X-A", b"1"), (b"x-a", b"2"))
+    before = entry(b"k0", fields=fields)
+    heads = []
+    for number in range(3):
+        one = entry(b"k%d" % number, fields=fields)
+        store.put(one, max_variants=4)
+        heads.append(one.head)
+    assert heads == [before.head] * 3
+    assert isinstance(heads[-1].fields, PackedFields)  # the second head of its kind, and all later ones
+    assert heads[-1].fields.kept_bytes() < before.head.fields.kept_bytes()
+
+
+def test_room_is_made_for_as_much_as_comes() -> None:
+    store = _store(room_for=4)
+    _fill(store, b"k0", b"k1", b"k2", b"k3")
+    _fill(store, b"k4", size=4_000)
+    assert _keys(store) == {b"k3", b"k4"}
+    assert store.statistics().stored_bytes == sum(one.size_bytes() for one in store)
+
+
+@pytest.mark.parametrize("take_out", ["evict", "remove", "clear", "replace"])
+def test_the_memo_of_what_goes_goes_with_it(take_out: str) -> None:
+    store = _store(room_for=20)
+    _fill(store, b"k0")
+    one = store.get(b"k0", ())
+    assert one is not None
+    memo = store.memo_of(one)
+    assert store.memo_of(one) is memo
+    match take_out:
+        case "evict":
+            _fill(store, *(b"l%d" % number for number in range(20)))
+        case "remove":
+            store.remove(b"k0", ())
+        case "clear":
+            store.clear()
+        case _:
+            _fill(store, b"k0")
+    assert not one.in_memory
+    other = store.memo_of(one)  # of one that was looked up before it went
+    assert store.memo_of(one) is other

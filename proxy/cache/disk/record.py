@@ -20,7 +20,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
@@ -106,7 +106,6 @@ class Record:
             requested_mono=received_mono - (self.received_mono - self.requested_mono),
             received_mono=received_mono,
             received_at=self.received_at,
-            memo=HeadMemo(),
             tags=self.tags,
             purged_softly=softened_mono is not None,
             softened_mono=softened_mono,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from proxy.cache.disk.store import DiskStore
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
 from proxy.config.settings import DiskSettings
 from proxy.http.fields import Fields
@@ -52,7 +52,6 @@ def an_entry(
         requested_mono=requested_mono,
         received_mono=received_mono,
         received_at=received_at,
-        memo=HeadMemo(),
         tags=frozenset(tags),
     )
 
