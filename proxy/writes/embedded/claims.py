@@ -36,8 +36,7 @@ class Claims:
         self._by_digest: dict[bytes, _Pending] = {}
         self._by_id: dict[str, _Pending] = {}
         self._running = {
-            write_id
-            for (write_id,) in connection.execute("SELECT id FROM claim WHERE id IN (SELECT id FROM queued)")
+            write_id for (write_id,) in connection.execute("SELECT id FROM queued WHERE claims = 1")
         }
 
     def __repr__(self) -> str:

@@ -99,7 +99,7 @@ class Database:
 
     def _insert(self, inserts: Sequence[Insert]) -> None:
         self.connection.executemany(
-            "INSERT INTO queued(seq, id, keys, body, sealed, attempts) VALUES(?, ?, ?, ?, ?, 0)",
+            "INSERT INTO queued(seq, id, keys, claims, body, sealed, attempts) VALUES(?, ?, ?, ?, ?, ?, 0)",
             [job.row for job in inserts],
         )
         claims = self.claims.rows(job.write for job in inserts)

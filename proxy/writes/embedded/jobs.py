@@ -78,7 +78,9 @@ class Insert(Job):
     def prepare(self, seal: Seal) -> None:
         record = write_record(self.write, with_body=self.body is None)
         sealed = seal.seal(record, queued_place(self.seq))
-        self.row = (self.seq, self.write.id, KEY_SEPARATOR.join(self.write.keys), self.body, sealed)
+        keys = KEY_SEPARATOR.join(self.write.keys)
+        claims = self.write.idempotency is not None
+        self.row = (self.seq, self.write.id, keys, claims, self.body, sealed)
 
 
 class Start(Job):

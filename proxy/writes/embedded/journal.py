@@ -33,7 +33,7 @@ from proxy.writes.embedded.live import Live
 from proxy.writes.embedded.opening import Opened, open_journal
 from proxy.writes.embedded.retention import Swept, sweep
 from proxy.writes.embedded.statistics import JournalStatistics
-from proxy.writes.embedded.writer import JournalWriter
+from proxy.writes.embedded.writer import MAX_BATCH, JournalWriter
 
 if TYPE_CHECKING:
     from proxy.writes.embedded.database import Database
@@ -45,9 +45,12 @@ _SPOOL_THREADS: Final = 2
 
 
 class Journal:
-    """The shared parts. Owned by the event loop, from `open` to `close`."""
+    """The shared parts. Owned by the event loop, from `open` to `close`.
 
-    def __init__(self, settings: JournalSettings, *, clock: Clock) -> None:
+    `max_batch` is for the benchmark, which compares with a commit for each job.
+    """
+
+    def __init__(self, settings: JournalSettings, *, clock: Clock, max_batch: int = MAX_BATCH) -> None:
         self.settings = settings
         self.clock = clock
         self.live = Live()
@@ -58,7 +61,9 @@ class Journal:
         self.spoolers = ThreadPoolExecutor(_SPOOL_THREADS, thread_name_prefix="journal-spool")
         self.recovering = False
         self._home = Home(settings.directory)
-        self._writer = JournalWriter(self._home, health=self.health, publish=self.events.publish)
+        self._writer = JournalWriter(
+            self._home, health=self.health, publish=self.events.publish, max_batch=max_batch
+        )
         self._opened: Opened | None = None
         self._sweeping: asyncio.Task[None] | None = None
 

@@ -24,7 +24,8 @@ _KEY_CHECK = b"key check"
 class Opened:
     """An open journal as the event loop first sees it.
 
-    `clean` tells that the process before us ended with nothing at the origin, `run` numbers the processes.
+    `clean` tells that the process before us ended with nothing at the origin, `run` numbers the processes;
+    `last_seq` is that of the last queued write, 0 if none was left.
     """
 
     database: Database
@@ -32,10 +33,8 @@ class Opened:
     clean: bool
     run: int
     last_seq: int
-    queued: int
     position: int
     floors: dict[int, int]
-    paused: int
 
 
 def open_journal(home: Home, settings: JournalSettings) -> Opened:
@@ -115,19 +114,16 @@ def _opened(home: Home, settings: JournalSettings, connection: sqlite3.Connectio
     database.commit()
     spool = Spool(home.bodies, seal)
     _collect_orphans(connection, spool)
-    last_seq, queued = connection.execute("SELECT coalesce(max(seq), 0), count(*) FROM queued").fetchone()
-    (paused,) = connection.execute("SELECT count(*) FROM paused").fetchone()
-    logger.info("journal_opened directory=%s run=%d clean=%s queued=%d", home.path, run, clean, queued)
+    (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM queued").fetchone()
+    logger.info("journal_opened directory=%s run=%d clean=%s", home.path, run, clean)
     return Opened(
         database=database,
         spool=spool,
         clean=clean,
         run=run,
         last_seq=cast(int, last_seq),
-        queued=queued,
         position=database.position,
         floors=dict(connection.execute("SELECT shard, position FROM floor")),
-        paused=paused,
     )
 
 

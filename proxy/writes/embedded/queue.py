@@ -81,7 +81,7 @@ class EmbeddedQueue:
         self._last_position = opened.run << GENERATION_SHIFT
         for shard in range(self.shards):
             owner.gained(shard, epoch=self._epoch, clean=opened.clean)
-        if opened.queued:
+        if opened.last_seq:
             self._journal.recovering = True
             self._recovering = spawn(self._recover(opened.last_seq), name="journal recovery")
 

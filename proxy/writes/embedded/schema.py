@@ -1,6 +1,7 @@
 """What the journal's file holds, and how one is made and recognised.
 
-    queued   every durable write that has not ended; `sealed` is the whole of it
+    queued   every durable write that has not ended; `sealed` is the whole of it; the indexes are there for
+             the start, which must not walk over all rows
     ended    how each ended, in the order in which they did, for as long as results are kept
     claim    idempotency keys, by a digest of scope and key
     event    the events of each transaction, by the last one's position
@@ -29,8 +30,10 @@ VERSION: Final = 1
 
 _TABLES: Final = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE queued(seq INTEGER PRIMARY KEY, id TEXT NOT NULL, keys TEXT NOT NULL, attempts INTEGER NOT NULL,
-    started_at REAL, body TEXT, sealed BLOB NOT NULL);
+CREATE TABLE queued(seq INTEGER PRIMARY KEY, id TEXT NOT NULL, keys TEXT NOT NULL, claims INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, started_at REAL, body TEXT, sealed BLOB NOT NULL);
+CREATE INDEX queued_body ON queued(body) WHERE body IS NOT NULL;
+CREATE INDEX queued_claims ON queued(id) WHERE claims = 1;
 CREATE TABLE ended(n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at REAL NOT NULL, sealed BLOB NOT NULL);
 CREATE TABLE claim(k BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, id TEXT NOT NULL, expires_at REAL NOT NULL)
     WITHOUT ROWID;
@@ -133,7 +136,7 @@ def connect(home: Home) -> sqlite3.Connection:
     return connection
 
 
-PRAGMAS: Final = ["synchronous=FULL", "temp_store=MEMORY", "journal_size_limit=67108864", "cache_size=-16384"]
+PRAGMAS: Final = ["synchronous=FULL", "temp_store=MEMORY", "journal_size_limit=67108864", "cache_size=-8192"]
 
 
 def is_sound(connection: sqlite3.Connection) -> str | None:

@@ -50,11 +50,13 @@ class JournalWriter:
         *,
         health: Health,
         publish: Callable[[Sequence[LoggedEvent]], None],
+        max_batch: int = MAX_BATCH,
     ) -> None:
         self.counts = CommitCounts()
         self._home = home
         self._health = health
         self._publish = publish
+        self._max_batch = max_batch
         self._jobs: SimpleQueue[Job | _Stop] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Future[None] | None = None
@@ -126,7 +128,7 @@ class JournalWriter:
         try:
             while not isinstance(found, _Stop):
                 jobs.append(found)
-                if len(jobs) == MAX_BATCH:
+                if len(jobs) == self._max_batch:
                     return jobs, None
                 found = self._jobs.get_nowait()
         except Empty:

@@ -30,7 +30,7 @@ def opened_once(settings: JournalSettings, *, clean: bool = True) -> Opened:
 def test_a_new_journal_is_clean_and_each_process_has_its_number(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "j")
     first = opened_once(settings)
-    assert (first.clean, first.run, first.queued, first.position) == (True, 1, 0, 0)
+    assert (first.clean, first.run, first.last_seq, first.position) == (True, 1, 0, 0)
     second = opened_once(settings, clean=False)
     assert (second.clean, second.run, second.position) == (True, 2, 0)
     third = opened_once(settings)
