@@ -114,12 +114,18 @@ class ResponseCache:
         return [entry for entry in self._memory.variants(key) if self._purging.checked(entry) is not None]
 
     def may_recall(self, key: CacheKey, request: RequestHead) -> bool:
-        """Whether the disk may have what memory has not: then `recall`, and look again."""
+        """Whether the disk may have what memory has not: then `recall`, and look again.
+
+        What the disk has at hand is in memory after this.
+        """
         disk = self._disk
         if disk is None:
             return False
         variant = self.variant_of(key, request)
-        return self.get(key, variant) is None and disk.may_have(key, variant)
+        if self.get(key, variant) is not None or not disk.may_have(key, variant):
+            return False
+        disk.recall_nowait(key, variant)
+        return self.get(key, variant) is None
 
     async def recall(self, key: CacheKey, request: RequestHead) -> None:
         """Read from disk what the request selects."""

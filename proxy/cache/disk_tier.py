@@ -1,8 +1,9 @@
 """The disk tier as the response cache uses it: recalled from, written behind, purged with memory.
 
-    look-up   memory first, then what lies open on disk, both in the step of the look-up; where the disk may
-              have more, the request waits for one recall, shared with all who ask for the same, and looks
-              again: what was recalled is in memory by then, or lies open
+    look-up   memory first, then what lies open on disk, then what the kernel has at hand of it, all in the
+              step of the look-up; where the disk may have more, the request waits for one recall, shared
+              with all who ask for the same, and looks again: what was recalled is in memory by then, or
+              lies open
     store     memory at once, disk behind
     purge     both at once; `durable` waits until no restart can bring back what was purged
 
@@ -78,6 +79,13 @@ class DiskTier:
     def glance_may_have(self, key: CacheKey, variant: Variant) -> bool:
         """As `may_have`; no use of it."""
         return not self._store.knows_all_of(key) or self._store.knows(key, variant)
+
+    def recall_nowait(self, key: CacheKey, variant: Variant) -> None:
+        """Read it if it is at hand."""
+        entry = self._store.load_nowait(key, variant)
+        if entry is not None:
+            entry.epoch = self._fences.epoch
+            self._take_in(entry)
 
     async def recall(self, key: CacheKey, variant: Variant, request: RequestHead) -> None:
         """Read what the request selects, one reading for all who ask at a time."""

@@ -12,22 +12,18 @@ notice nothing.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
+from proxy.cache.disk.access import CANNOT_SAY, RWF_NOWAIT
 from proxy.cache.disk.layout import BLOCK_BYTES, block_agrees
 from proxy.cache.disk.object_file import read_block
 from proxy.errors import StoredBodyDamaged
 
 READ_AHEAD_BLOCKS: Final = 4
 """A thread costs about 0.1 ms to ask; the kernel reads these meanwhile, and they need no thread."""
-
-_RWF_NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
-_CANNOT_SAY = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""What file systems answer that have no such flag (tmpfs, for one)."""
 
 
 class Descriptor:
@@ -65,7 +61,7 @@ class BlockFile:
         self.error: StoredBodyDamaged | None = None
         self._threads = threads
         self._on_damaged = on_damaged
-        self._nowait = bool(_RWF_NOWAIT)
+        self._nowait = bool(RWF_NOWAIT)
 
     def __repr__(self) -> str:
         return (
@@ -89,11 +85,11 @@ class BlockFile:
         number, count = self._block_at(position)
         octets = bytearray(count)
         try:
-            read = os.preadv(self.descriptor.fd, [octets], number * BLOCK_BYTES, _RWF_NOWAIT)
+            read = os.preadv(self.descriptor.fd, [octets], number * BLOCK_BYTES, RWF_NOWAIT)
         except BlockingIOError:
             return None
         except OSError as error:
-            self._nowait = error.errno not in _CANNOT_SAY
+            self._nowait = error.errno not in CANNOT_SAY
             return None  # the thread will see what is wrong with it
         if read < count:
             return None

@@ -23,14 +23,13 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+from proxy.cache.disk.access import PATIENT, Access
 from proxy.cache.disk.place import SHARDS, Place, shard_name
 from proxy.errors import ConfigError
 
 LOCK_NAME = "lockgate.lock"
 LOG_NAME = "purges.log"
 _MARK = "lockgate disk cache\n"
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""Without following links, and without waiting where somebody put a FIFO."""
 
 
 class Directory:
@@ -111,9 +110,9 @@ class Directory:
 
     # objects
 
-    def open_object(self, place: Place) -> int:
+    def open_object(self, place: Place, access: Access = PATIENT) -> int:
         """A descriptor for reading. Raises: OSError."""
-        return os.open(self._prefix + place.path, _OPEN)
+        return access.open(self._prefix + place.path)
 
     def unlink_object(self, place: Place) -> bool:
         """Remove an object; False if there was none. Readers of it are not disturbed. Raises: OSError."""

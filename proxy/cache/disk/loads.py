@@ -5,7 +5,8 @@ of this place and generation, its record is of this key and variant, its checksu
 covers its epoch. The bans are kept for a load until it is over, even if their sweep ends meanwhile: it
 may have read the file just before.
 
-Small bodies come back in memory; of larger ones the file is kept open (`opened`, a bounded table of those
+What the kernel has at hand is read in the step of the look-up, the rest by a thread. Small bodies come back
+in memory; of larger ones the file is kept open (`opened`, a bounded table of those
 used last), and the next client finds it there without waiting.
 """
 
@@ -18,6 +19,7 @@ import weakref
 from concurrent.futures import Executor
 from functools import partial
 
+from proxy.cache.disk.access import CACHED, CANNOT_SAY
 from proxy.cache.disk.bans import Ban
 from proxy.cache.disk.block_file import BlockFile, Descriptor
 from proxy.cache.disk.commits import Commits
@@ -43,6 +45,7 @@ class Loads:
         self._commits = commits
         self._threads = threads
         self._loading: dict[tuple[CacheKey, Variant], asyncio.Task[Entry | None]] = {}
+        self._at_once = True  # until the kernel says that it cannot
         self._descriptors: weakref.WeakSet[Descriptor] = weakref.WeakSet()
 
     def __repr__(self) -> str:
@@ -61,6 +64,31 @@ class Loads:
             self._loading[key, variant] = loading
             loading.add_done_callback(lambda _task: self._loading.pop((key, variant)))
         return await asyncio.shield(loading)
+
+    def load_nowait(self, key: CacheKey, variant: Variant) -> Entry | None:
+        """The entry, if the kernel has all that is needed at hand; None says nothing.
+
+        In one step, so that no purge can come between.
+        """
+        shelf, place = self._shelf, place_of(key, variant)
+        if not self._at_once or not shelf.reads.usable:
+            return None
+        try:
+            loaded = load_object(
+                shelf.directory,
+                place,
+                generation=shelf.generation,
+                whole_bytes=shelf.settings.promote_max_bytes,
+                access=CACHED,
+            )
+        except OSError as error:
+            self._at_once = error.errno not in CANNOT_SAY
+            return None  # the thread will see what is wrong with it
+        if isinstance(loaded, Unusable):
+            return None
+        entry = self._entry(place, loaded, key, variant)
+        shelf.counters.hits += entry is not None
+        return entry
 
     async def _load(self, key: CacheKey, variant: Variant) -> Entry | None:
         shelf, place = self._shelf, place_of(key, variant)

@@ -1,6 +1,7 @@
 """One file of the disk tier, written and read whole or in part; everything is verified on the way.
 
-Everything here blocks, and touches nothing but the file: it runs in the tier's threads.
+Everything here touches nothing but the file. It blocks, and runs in the tier's threads, unless it is given
+an access that does not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
+from proxy.cache.disk.access import PATIENT, Access
 from proxy.cache.disk.bans import Bans
 from proxy.cache.disk.coverage import marks_of
 from proxy.cache.disk.directory import Directory
@@ -105,18 +107,18 @@ class Loaded:
 
 
 def load_object(
-    directory: Directory, place: Place, *, generation: int, whole_bytes: int
+    directory: Directory, place: Place, *, generation: int, whole_bytes: int, access: Access = PATIENT
 ) -> Loaded | Unusable:
     """Read an object, its body too if it has at most `whole_bytes`. The caller owns `fd`.
 
     Raises: OSError if the file cannot be read, but not if there is none.
     """
-    fd = _open(directory, place)
+    fd = _open(directory, place, access)
     if isinstance(fd, Unusable):
         return fd
     keep = False
     try:
-        loaded = _load(fd, place, generation, whole_bytes)
+        loaded = _load(fd, place, generation, whole_bytes, access)
         keep = isinstance(loaded, Loaded) and loaded.fd is not None
         return loaded
     finally:
@@ -124,9 +126,9 @@ def load_object(
             os.close(fd)
 
 
-def _open(directory: Directory, place: Place) -> int | Unusable:
+def _open(directory: Directory, place: Place, access: Access = PATIENT) -> int | Unusable:
     try:
-        return directory.open_object(place)
+        return directory.open_object(place, access)
     except FileNotFoundError:
         return Unusable.MISSING
     except OSError as error:
@@ -138,22 +140,23 @@ def _open(directory: Directory, place: Place) -> int | Unusable:
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
 
 
-def _load(fd: int, place: Place, generation: int, whole_bytes: int) -> Loaded | Unusable:
-    size = _regular_size(fd)
-    if size is None:
+def _load(fd: int, place: Place, generation: int, whole_bytes: int, access: Access) -> Loaded | Unusable:
+    status = os.fstat(fd)
+    size = status.st_size
+    if not stat.S_ISREG(status.st_mode):
         return Unusable.FOREIGN
     small = size <= whole_bytes + TAIL_BYTES
-    tail = _read_at(fd, 0, size) if small else _read_at(fd, size - TAIL_BYTES, TAIL_BYTES)
-    found = _trailer(fd, tail, size, place, generation)
+    tail = access.read(fd, size, 0) if small else access.read(fd, TAIL_BYTES, size - TAIL_BYTES)
+    found = _trailer(fd, tail, size, place, generation, access)
     if isinstance(found, Unusable):
         return found
     footer, blocks, record = found
     if footer.body_bytes > whole_bytes:
-        return Loaded(footer, record, blocks, None, fd, os.fstat(fd).st_mtime)
-    body = tail[: footer.body_bytes] if small else _read_at(fd, 0, footer.body_bytes)
+        return Loaded(footer, record, blocks, None, fd, status.st_mtime)
+    body = tail[: footer.body_bytes] if small else access.read(fd, footer.body_bytes, 0)
     if not _body_agrees(body, blocks):
         return Unusable.TORN
-    return Loaded(footer, record, blocks, body, None, os.fstat(fd).st_mtime)
+    return Loaded(footer, record, blocks, body, None, status.st_mtime)
 
 
 def _body_agrees(body: bytes, blocks: bytes) -> bool:
@@ -165,9 +168,9 @@ def _body_agrees(body: bytes, blocks: bytes) -> bool:
 
 
 def _trailer(
-    fd: int, tail: bytes, size: int, place: Place, generation: int
+    fd: int, tail: bytes, size: int, place: Place, generation: int, access: Access
 ) -> tuple[Footer, bytes, Record] | Unusable:
-    found = _octets_after_body(fd, tail, size, place, generation)
+    found = _octets_after_body(fd, tail, size, place, generation, access)
     if isinstance(found, Unusable):
         return found
     footer, blocks, octets = found
@@ -178,7 +181,7 @@ def _trailer(
 
 
 def _octets_after_body(
-    fd: int, tail: bytes, size: int, place: Place, generation: int
+    fd: int, tail: bytes, size: int, place: Place, generation: int, access: Access = PATIENT
 ) -> tuple[Footer, bytes, bytes] | Unusable:
     """Footer, block checksums and encoded record, verified."""
     footer = read_footer(tail, file_bytes=size)
@@ -189,7 +192,7 @@ def _octets_after_body(
     if footer.generation != generation:
         return Unusable.GENERATION
     count = footer.trailer_bytes
-    octets = tail[-count:] if count <= len(tail) else _read_at(fd, size - count, count)
+    octets = tail[-count:] if count <= len(tail) else access.read(fd, count, size - count)
     parts = split_trailer(footer, octets)
     return parts if isinstance(parts, Unusable) else (footer, *parts)
 
@@ -199,20 +202,9 @@ def _regular_size(fd: int) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _read_at(fd: int, offset: int, count: int) -> bytes:
-    """Up to `count` octets; fewer only at the end of the file."""
-    octets = os.pread(fd, count, offset)
-    while len(octets) < count:
-        more = os.pread(fd, count - len(octets), offset + len(octets))
-        if not more:
-            break
-        octets += more
-    return octets
-
-
 def read_block(fd: int, blocks: bytes, number: int, count: int) -> bytes | None:
     """One block of a body, of `count` octets; None if it is damaged. Raises: OSError."""
-    octets = _read_at(fd, number * BLOCK_BYTES, count)
+    octets = PATIENT.read(fd, count, number * BLOCK_BYTES)
     return octets if len(octets) == count and block_agrees(blocks, number, octets) else None
 
 

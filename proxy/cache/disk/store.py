@@ -202,6 +202,10 @@ class DiskStore:
         if not self.knows_all_of(key) and self._open:
             await self._loads.probe(key)
 
+    def load_nowait(self, key: CacheKey, variant: Variant) -> Entry | None:
+        """The entry at this place, if it is at hand; None says nothing."""
+        return self._loads.load_nowait(key, variant) if self._open else None
+
     async def load(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry at this place, its body in memory if it is small; None if there is no good one.
 

@@ -102,6 +102,7 @@ async def test_whoever_commits_may_leave(store: DiskStore, directory: Path) -> N
     committing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await committing
+    await fill.abort()
     await store.wait_written()
     assert fill.over
     assert parts(directory) == []
