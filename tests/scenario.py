@@ -149,8 +149,10 @@ class World:
 
     @property
     def seats(self) -> int:
-        """Exchanges in flights now, leaders included."""
-        return self.proxy.statistics().proxy.flights.seats
+        """Exchanges in flights now, leaders included; the questions of workers to each other are none."""
+        statistics = self.proxy.statistics()
+        asking = 0 if statistics.peers is None else statistics.peers.asking
+        return statistics.proxy.flights.seats - asking
 
     @property
     def flights(self) -> int:

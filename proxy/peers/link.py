@@ -71,13 +71,14 @@ class Link:
         )
         self._client = OriginClient(f"worker {slot}", settings, clock=clock)
         self._limits: set[asyncio.Timeout] = set()
-        self._waited_for = 0
+        self.waited_for = 0
+        """Questions without an answer, and answers without an end."""
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
     def __repr__(self) -> str:
         state = "reachable" if self.reachable else "unreachable"
-        return f"<Link to {self.slot}, {state}, {self._waited_for} waited for>"
+        return f"<Link to {self.slot}, {state}, {self.waited_for} waited for>"
 
     async def ask(
         self, question: Question, on_informational: OnInformational | None, *, arrangement: str
@@ -132,11 +133,11 @@ class Link:
     # looking
 
     def _wait_begins(self) -> None:
-        self._waited_for += 1
+        self.waited_for += 1
         self._look_after()
 
     def _wait_ends(self) -> None:
-        self._waited_for -= 1
+        self.waited_for -= 1
 
     def _look_after(self) -> None:
         if self._looking is None and not self._closed:
@@ -144,9 +145,9 @@ class Link:
 
     async def _keep_looking(self) -> None:
         try:
-            while self._waited_for or not self.reachable:
+            while self.waited_for or not self.reachable:
                 await asyncio.sleep(self._look_s if self.reachable else min(self._look_s, _LOOK_AGAIN_S))
-                if not self._waited_for and self.reachable:
+                if not self.waited_for and self.reachable:
                     return
                 try:
                     await self._look()
@@ -178,7 +179,7 @@ class Link:
             return
         if self.reachable:
             self.reachable = False
-            logger.warning("worker_lost slot=%d waited_for=%d reason=%r", self.slot, self._waited_for, error)
+            logger.warning("worker_lost slot=%d waited_for=%d reason=%r", self.slot, self.waited_for, error)
             now = asyncio.get_running_loop().time()
             for limit in self._limits:
                 if not limit.expired():

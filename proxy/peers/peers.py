@@ -139,6 +139,7 @@ class Peers:
         return PeerStatistics(
             questions={reply: self._questions[reply] for reply in Reply},
             answers=answers(),
+            asking=sum(link.waited_for for link in self._links.values()),
             unreachable=sum(not link.reachable for link in self._links.values()),
         )
 

@@ -120,7 +120,7 @@ def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
             minor_version=int(told["version"]),
         )
         client = ClientAddress(told["ip"], request.scheme, bool(told["trusted"]))
-        number = None if told["slice"] is None else int(told["slice"])
+        number = None if told.get("slice") is None else int(told["slice"])
         return Heard(slot, arrangement, request, client, bool(told["stored_only"]), number)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a worker's question lacks {error}") from error

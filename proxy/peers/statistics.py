@@ -30,9 +30,12 @@ class PeerStatistics:
     """Counters since the start, and who is thought to be gone.
 
     `questions` are this worker's own by their reply, `answers` those of others by what became of them here:
-    they are no client requests. `unreachable` are workers that are asked nothing now.
+    they are no client requests. `asking` are questions that are not over: each has a seat in a flight of the
+    owner, beside the clients' seats, unless it is answered from its store. `unreachable` are workers that are
+    asked nothing now.
     """
 
     questions: dict[Reply, int]
     answers: dict[Outcome, int]
+    asking: int = 0
     unreachable: int = 0
