@@ -17,7 +17,7 @@ import cachetools
 
 from proxy.cache.entry import Entry, HeadMemo
 from proxy.cache.hot_heads import HotHeads
-from proxy.cache.place_index import Place, PlaceIndex
+from proxy.cache.place_index import PlaceIndex, Places
 from proxy.config.settings import EvictionPolicy
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.purges import Coverage, Tagged, Targets
@@ -101,8 +101,8 @@ class MemoryStore:
         """The memo of an entry that is to be given to a client."""
         return self._hot.memo_of(entry)
 
-    def places(self, coverage: Coverage, *, all_at_once: bool) -> list[Place]:
-        """Where all that it may cover is, some places perhaps twice.
+    def places(self, coverage: Coverage, *, all_at_once: bool) -> Places:
+        """Where all that it may cover is, some places perhaps twice; the caller's to use up.
 
         `all_at_once`: all of it is to go, and need not be found again.
         """
@@ -111,13 +111,12 @@ class MemoryStore:
                 found = [(one.key, one.variant) for key in keys for one in self.variants(key)]
                 for page in coverage.pages():
                     found += self._index.on_page(page)
+            case Tagged(labels=labels) if all_at_once:
+                return self._index.take(labels)
             case Tagged(labels=labels):
                 found = []
                 for label in labels:
                     found += self._index.labelled(label)
-                if all_at_once:
-                    for label in labels:
-                        self._index.forget(label)
             case _:
                 return [(one.key, one.variant) for one in self._entries]
         return found

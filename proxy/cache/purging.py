@@ -30,7 +30,7 @@ from typing import Final
 from proxy.cache.entry import Entry
 from proxy.cache.fences import Fences
 from proxy.cache.memory import MemoryStore
-from proxy.cache.place_index import Place
+from proxy.cache.place_index import Place, Places
 from proxy.cache.purge_count import PurgeCount
 from proxy.clock import Clock
 from proxy.policy.keys import CacheKey
@@ -114,7 +114,7 @@ class _Pending:
     epoch: int
     covers: Covers
     soft: bool
-    places: list[Place]
+    places: Places
     receipt: PurgeReceipt
 
 
@@ -160,7 +160,7 @@ class Purging:
         covers: Covers,
         *,
         soft: bool,
-        places: list[Place],
+        places: Places,
         count: PurgeCount | None = None,
     ) -> PurgeReceipt:
         """Purge, in this step; it is counted under its kind, if it has one.
@@ -214,12 +214,20 @@ class Purging:
         while self._pending:
             places = self._pending[0].places
             while places:
-                for place in places[-SLICE:]:
+                for place in _slice_of(places):
                     entry = self._memory.peek(*place)
                     if entry is not None:
                         self.checked(entry)
-                del places[-SLICE:]
                 await asyncio.sleep(0)
             self._pending.popleft().receipt.finish()
         self.newest = 0
         self._sweeping = None
+
+
+def _slice_of(places: Places) -> list[Place]:
+    """The next places, which are taken out."""
+    if isinstance(places, dict):
+        return [places.popitem()[0] for _ in range(min(SLICE, len(places)))]
+    taken = places[-SLICE:]
+    del places[-SLICE:]
+    return taken

@@ -47,10 +47,26 @@ def test_nothing_is_left_of_what_is_gone() -> None:
     stored = [_stored(b"/%d" % n, b"id=%d" % n, frozenset({b"t", b"t%d" % n})) for n in range(20)]
     for place, one in stored:
         index.add(place, one)
-    index.forget(b"t")
+    assert set(index.take([b"t"])) == {place for place, _ in stored}
     for place, one in stored:
         index.discard(place, one)
     assert len(index) == 0
+
+
+def test_what_is_taken_is_not_found_again_and_what_comes_after_is() -> None:
+    index = PlaceIndex()
+    shared, several = _stored(b"/a", tags=frozenset({b"t"})), _stored(b"/b", tags=frozenset({b"t", b"u"}))
+    other, later = _stored(b"/c", tags=frozenset({b"u", b"v"})), _stored(b"/d", tags=frozenset({b"t"}))
+    for place, one in (shared, several, other):
+        index.add(place, one)
+    taken = index.take([b"t", b"u", b"absent"])
+    assert set(taken) == {shared[0], several[0], other[0]}
+    assert index.take([b"t", b"u"]) == {}
+    assert index.labelled(b"v") == [other[0]]
+    index.add(*later)
+    assert index.labelled(b"t") == [later[0]]
+    index.discard(*shared)  # as the sweep does, later
+    assert index.labelled(b"t") == [later[0]]
 
 
 def test_a_label_is_charged_for_what_its_place_takes() -> None:
