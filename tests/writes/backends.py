@@ -71,6 +71,7 @@ class Backend(Protocol):
     events: EventLog
     owner: RecordingOwner
 
+    def renew(self) -> None: ...
     async def start(self) -> RecordingOwner: ...
     async def restart(self, *, clean: bool) -> RecordingOwner: ...
     async def stop(self, *, clean: bool) -> None: ...
@@ -110,17 +111,21 @@ class EmbeddedBackend:
         self.owner: RecordingOwner
 
     async def start(self) -> RecordingOwner:
-        self.journal = Journal(self.settings, clock=self.clock)
-        self.queue = EmbeddedQueue(self.journal)
-        self.store = EmbeddedStore(self.journal)
-        self.events = self.journal.events
-        self.owner = RecordingOwner()
+        self.renew()
         await self.queue.start(self.owner)
         return self.owner
 
     async def restart(self, *, clean: bool) -> RecordingOwner:
         await self.stop(clean=clean)
         return await self.start()
+
+    def renew(self) -> None:
+        """As a new process finds it, before anything is started."""
+        self.journal = Journal(self.settings, clock=self.clock)
+        self.queue = EmbeddedQueue(self.journal)
+        self.store = EmbeddedStore(self.journal)
+        self.events = self.journal.events
+        self.owner = RecordingOwner()
 
     async def stop(self, *, clean: bool) -> None:
         await self.queue.close(clean=clean)

@@ -295,6 +295,10 @@ async def test_paused_keys_outlive_a_restart(backend: Backend) -> None:
     assert await backend.store.resume("/b")
     assert not await backend.store.resume("/b")
     assert await backend.store.paused() == {"/a": PROBLEM}
+    await backend.stop(clean=True)
+    backend.renew()
+    assert await backend.store.paused() == {"/a": PROBLEM}, "before the queue is started, as lanes ask"
+    await backend.queue.start(backend.owner)
 
 
 # idempotency keys

@@ -65,6 +65,7 @@ class Journal:
             self._home, health=self.health, publish=self.events.publish, max_batch=max_batch
         )
         self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
         self._sweeping: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -78,7 +79,12 @@ class Journal:
         return self._opened
 
     async def open(self) -> None:
-        """Take the directory and open what lies there. Raises: ConfigError."""
+        """Take the directory and open what lies there, unless that has been done. Raises: ConfigError."""
+        async with self._opening:
+            if self._opened is None:
+                await self._open()
+
+    async def _open(self) -> None:
         opened = await self._writer.open(lambda: open_journal(self._home, self.settings))
         self._opened = opened
         self.events.begin(self.settings.shards, opened.position, opened.floors)

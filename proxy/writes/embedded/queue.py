@@ -26,7 +26,7 @@ from typing import Final
 from proxy.errors import QueueFull, QueueUnavailable
 from proxy.tasks import spawn
 from proxy.writes.embedded.database import GENERATION_SHIFT
-from proxy.writes.embedded.health import is_of_the_file
+from proxy.writes.embedded.health import Condition, is_of_the_file
 from proxy.writes.embedded.jobs import End, Insert, Job, Start
 from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.live import EmbeddedDelivery
@@ -188,7 +188,8 @@ class EmbeddedQueue:
 
     def _withdraw(self, delivery: EmbeddedDelivery) -> None:
         self._live.remove(delivery)
-        if delivery.body_name is not None:
+        if delivery.body_name is not None and self._journal.health.condition is not Condition.FAILED:
+            # After a failed sync its row may be there all the same: an orphan is better than a row without.
             self._journal.remove_body(delivery.body_name)
         if delivery in self._held:
             self._held.remove(delivery)

@@ -116,6 +116,8 @@ def write_record(write: Write, *, with_body: bool) -> bytes:
         write.principal,
         None if write.client_key is None else _text(write.client_key),
         idempotency and (idempotency.scope, idempotency.key, _text(idempotency.fingerprint)),
+        [_text(target) for target in write.changed_targets],
+        [_text(tag) for tag in write.changed_tags],
     ]
     return _framed(parts, write.body if with_body else b"")
 
@@ -146,6 +148,8 @@ def write_of(record: bytes, *, body: bytes | None = None) -> Write:
         idempotency=None
         if parts[16] is None
         else Idempotency(parts[16][0], parts[16][1], _octets(parts[16][2])),
+        changed_targets=tuple(one(_octets(target)) for target in parts[17]),
+        changed_tags=tuple(one(_octets(tag)) for tag in parts[18]),
     )
 
 

@@ -136,7 +136,8 @@ class EmbeddedStore:
         return removed > 0
 
     async def paused(self) -> dict[str, Problem]:
-        """All paused keys."""
+        """All paused keys. Opens the journal: lanes ask before the queue is started. Raises: ConfigError."""
+        await self._journal.open()
         rows = await self._journal.read(
             lambda database: database.connection.execute("SELECT key, problem FROM paused").fetchall()
         )

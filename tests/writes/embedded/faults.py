@@ -40,12 +40,16 @@ class FailingConnection:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.failing: Callable[[], Exception] | None = None
+        self.after = False
+        """Whether a commit fails when it has been written, as where its sync does."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         if statement == "COMMIT" and self.failing is not None:
+            if self.after:
+                self._connection.execute(statement)
             raise self.failing()
         return self._connection.execute(statement, values)
 

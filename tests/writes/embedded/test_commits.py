@@ -107,6 +107,17 @@ async def test_a_failed_sync_stops_acceptance_until_a_restart(
     assert set(owner.gains.values()) == {False}, "a journal that failed did not end cleanly"
 
 
+async def test_a_body_is_kept_where_a_failed_sync_may_have_kept_its_row(backend: EmbeddedBackend) -> None:
+    failing = await failing_connection(backend)
+    failing.failing, failing.after = io_error, True
+    write = make_write(body=b"l" * 2000)
+    with pytest.raises(QueueUnavailable):
+        await backend.queue.put(write)
+    owner = await backend.restart(clean=False)
+    await owner.until(1)
+    assert owner.deliveries[0].write == write
+
+
 async def test_what_is_wrong_with_one_job_is_that_jobs_alone(backend: EmbeddedBackend) -> None:
     def wrong(_: object) -> None:
         raise ValueError("mine")

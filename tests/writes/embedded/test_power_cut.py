@@ -162,12 +162,16 @@ async def test_nothing_that_was_promised_is_lost_when_the_process_is_killed(
         assert await broken(run.directory, run.promises()) == [], f"seed {SEED}, killed at step {step}"
 
 
+SYNC = random.Random(SEED).randrange(30, 90)
+STEP = random.Random(SEED).randrange(100, 400)
+
+
 @pytest.mark.parametrize(
     ("fault", "event"),
     [
-        pytest.param(f"sync 60 {errno.EIO}", "journal_failed", id="one-failed-sync"),
-        pytest.param(f"write 200 {errno.ENOSPC}", "journal_no_room", id="a-full-disk"),
-        pytest.param(f"write 200 {errno.EIO}", "journal_failed", id="failed-writes"),
+        pytest.param(f"sync {SYNC} {errno.EIO}", "journal_failed", id="one-failed-sync"),
+        pytest.param(f"write {STEP} {errno.ENOSPC}", "journal_no_room", id="a-full-disk"),
+        pytest.param(f"write {STEP} {errno.EIO}", "journal_failed", id="failed-writes"),
     ],
 )
 async def test_nothing_that_was_promised_is_lost_when_the_disk_fails(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +34,8 @@ _writes = st.builds(
     Write, id=_words, route=_words, keys=st.lists(_words, min_size=1, max_size=3).map(tuple),
     shard=st.integers(0, 4095), method=_words, target=_octets, forward_target=_octets, fields=_fields,
     body=st.binary(max_size=100), mode=st.sampled_from(Mode), accepted_at=_times, not_after=_times,
+    changed_targets=st.lists(_octets, max_size=2).map(tuple),
+    changed_tags=st.lists(_octets, max_size=2).map(tuple),
     scheme=_words, authority=_octets, ingress=_words, principal=_words, client_key=st.none() | _octets,
     idempotency=st.none() | st.builds(Idempotency, _words, _words, _octets),
 )  # fmt: skip
@@ -46,6 +51,20 @@ _events = st.builds(
     etag=st.none() | _octets,
     invalidated=st.lists(_words, max_size=3).map(tuple),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "made"),
+    [
+        (Write, "id route keys shard method target forward_target fields body mode accepted_at not_after "
+                "changed_targets changed_tags scheme authority ingress principal client_key idempotency"),
+        (Result, "state attempts sent finished_at status fields body complete problem"),
+        (CommitEvent, "write_id route keys shard method target state at ingress status accepted etag "
+                      "invalidated"),
+    ],
+)  # fmt: skip
+def test_every_field_is_among_those_that_are_tried(values: type, made: str) -> None:
+    assert {field.name for field in dataclasses.fields(values)} == set(made.split()), "written down, too?"
 
 
 @given(write=_writes)
