@@ -66,6 +66,10 @@ class Answer:
         """Whether all of the body can be read, from wherever one begins."""
         return self.body.whole
 
+    def at_hand(self, first: int, last: int) -> bool:
+        """Whether these octets can be read without waiting."""
+        return self.body.whole
+
     def reader(self, first: int | None = None, last: int | None = None) -> BodyReader:
         """A reader of the body, or of the octets from `first` up to and including `last`."""
         if self.seat is None or self.body is not self.seat.flight.body:

@@ -66,16 +66,22 @@ class Ask:
         def forward_slice(*, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
             return forward(conditions=(*part.conditions(), *conditions), alone=False)
 
-        fields = self.request.fields.without((b"range", b"if-range"))
         return replace(
-            self,
+            self.without_range(),
             key=slice_key(self.target_key or self.key, part.number, part.slice_bytes),
             target_key=None,
-            request=replace(self.request, fields=fields),
             directives=self.directives if directives is None else directives,
             forward=forward_slice,
             slice=part,
         )
+
+    def without_range(self) -> Ask:
+        """The same for the whole."""
+        fields = self.request.fields
+        if b"range" not in fields and b"if-range" not in fields:
+            return self
+        request = replace(self.request, fields=fields.without((b"range", b"if-range")))
+        return replace(self, request=request)
 
 
 @dataclass(slots=True, eq=False)

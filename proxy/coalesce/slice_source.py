@@ -36,7 +36,7 @@ class Source:
         self._slice_bytes = slice_bytes
         if ask.request.method == "HEAD":
             ask = replace(ask, request=replace(ask.request, method="GET"))
-        self._ask = ask
+        self._ask = ask.without_range()
 
     def __repr__(self) -> str:
         return f"<Source of {self.known!r}>"

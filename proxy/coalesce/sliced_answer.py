@@ -18,6 +18,11 @@ class SlicedAnswer(Answer):
         """Yes: each part is read by a reader of its own."""
         return True
 
+    def at_hand(self, first: int, last: int) -> bool:
+        """Whether every slice of these octets is in memory."""
+        assert isinstance(self.body, SlicedBody), "that is what it is made with"
+        return self.body.at_hand(first, last)
+
     def reader(self, first: int | None = None, last: int | None = None) -> BodyReader:
         """A reader of the body, or of the octets from `first` up to and including `last`."""
         return self.body.reader(first or 0, last)

@@ -21,6 +21,7 @@ from proxy.coalesce.ask import Wait
 from proxy.coalesce.body import BodyReader, SharedBody
 from proxy.coalesce.coalescer import Joined
 from proxy.errors import OriginBodyCut, ProxyError
+from proxy.policy.partial import numbers_of
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +84,17 @@ class SlicedBody(SharedBody):
         reader = SlicedReader(self, first, self.expected_bytes - 1 if last is None else last)
         self._sliced_readers.append(reader)
         return reader
+
+    def at_hand(self, first: int, last: int) -> bool:
+        """Whether every slice of these octets is in memory."""
+        numbers = numbers_of([(first, last)], slice_bytes=self.slice_bytes)
+        return all(body is not None and body.whole for body in map(self._stored, numbers))
+
+    def _stored(self, number: int) -> SharedBody | None:
+        opening = self._opening
+        if opening is not None and opening.number == number:
+            return opening.answer.body
+        return self.source.stored(number)
 
     def take_opening(self, number: int) -> Answer | None:
         """The answer that came first, if it is this slice. Another one gives it up: it is not waited for."""

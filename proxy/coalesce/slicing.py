@@ -111,18 +111,32 @@ class Slicing:
         slice_bytes = ask.route.cache.slice_bytes
         return self._lacks(self._source(ask, known, slice_bytes), numbers_of(wanted, slice_bytes=slice_bytes))
 
+    def at_hand(self, ask: Ask) -> Answer | None:
+        """The answer, if it begins with a slice that is stored fresh; of a request that `takes` accepts.
+
+        Raises: NotStored (504).
+        """
+        if ask.route.cache.refresh_ahead:
+            return None  # a hit may be the occasion
+        part = Slice(self._first_number(ask), ask.route.cache.slice_bytes)
+        first = self._coalescer.stored_now(ask.of_slice(part))
+        return None if first is None else self._from_slices(ask, part, first)
+
     async def answer(self, ask: Ask, wait: Wait) -> Answer | PassThrough:
         """The answer, once its head is known. Raises: as `Coalescer.answer`."""
-        if self.takes(ask):
+        takes = self.takes(ask)
+        if takes:
             key = ask.placed(self._cache).key
             if self._cache.may_recall(key, ask.request):
                 await self._cache.recall(key, ask.request)  # the whole may be on disk
+                takes = self.takes(ask)
         tries = 0
-        while tries < MAX_TRIES and self.takes(ask):
+        while takes and tries < MAX_TRIES:
             tries += 1
             found = await self._begin(ask, wait, alone=tries > 1)
             if found is not None:
                 return found
+            takes = self.takes(ask)
         return await self._coalescer.answer(ask, wait)
 
     # beginning
@@ -223,12 +237,13 @@ class Slicing:
         head, length = as_whole(first.head), source.known.representation.length
         wanted = _wanted(ask.request, head, length=length, now=self._clock.now())
         numbers = numbers_of(wanted, slice_bytes=part.slice_bytes)
+        others = (number for number in numbers if number != part.number)
         if ask.directives.only_if_cached:
-            if not all(source.is_stored(number) for number in numbers):
+            if not all(source.is_stored(number) for number in others):
                 raise NotStored("only-if-cached was asked for, and not all of its slices are stored")
             missing = False
         else:
-            missing = first.outcome in (Outcome.HIT, Outcome.STALE) and self._lacks(source, numbers)
+            missing = first.outcome in (Outcome.HIT, Outcome.STALE) and self._lacks(source, others)
         return SlicedAnswer(
             head=head,
             body=SlicedBody(

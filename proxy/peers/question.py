@@ -54,6 +54,7 @@ class Heard:
     client: ClientAddress = NOBODY
     stored_only: bool = False
     slice_number: int | None = None
+    alone: bool = False
 
 
 def question_of(
@@ -88,6 +89,7 @@ def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
         "authority": request.authority.decode("latin-1"),
         "host": None if host is None else host.decode("latin-1"),
         "version": request.minor_version,
+        "alone": question.alone,
         "stored_only": question.stored_only,
         "slice": question.slice_number,
     }
@@ -121,6 +123,8 @@ def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
         )
         client = ClientAddress(told["ip"], request.scheme, bool(told["trusted"]))
         number = None if told.get("slice") is None else int(told["slice"])
-        return Heard(slot, arrangement, request, client, bool(told["stored_only"]), number)
+        return Heard(
+            slot, arrangement, request, client, bool(told["stored_only"]), number, alone=bool(told["alone"])
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a worker's question lacks {error}") from error

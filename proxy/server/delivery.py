@@ -126,7 +126,7 @@ class Delivery:
                 lines = render_fields([(b"Content-Range", unsatisfied_range(body.length or 0))])
                 writer.whole(416, lines + extra, (), length=0)
             case Partial(first, last):
-                if not body.whole or last - first >= WHOLE_BELOW_BYTES:
+                if last - first >= WHOLE_BELOW_BYTES or not answer.at_hand(first, last):
                     return False
                 lines = self._memoised(answer, route) + extra + _content_range(span, body)
                 pieces = _pieces(answer.reader(first, last))

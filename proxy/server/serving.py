@@ -232,6 +232,9 @@ class Serving:
         self._ask = ask = self._ask_for(prepared)
         self._wait = wait = coalescer.wait_for(ask)
         if self._services.slicing.takes(ask):
+            self._answer = self._services.slicing.at_hand(ask)
+            if self._answer is not None and self._deliver_at_once(prepared, self._answer):
+                return self._end()
             return self
         step = coalescer.try_now(ask, wait)
         if isinstance(step, Answer):
