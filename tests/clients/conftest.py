@@ -45,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     command = [nginx, "-p", str(directory), "-c", str(config), "-e", str(directory / "start.log")]
     with (
         serving("clients-nginx", command, origin_port) as origin,
-        serving("clients-lockgate", lockgate_command(*arguments, "--admin", "off"), port) as lockgate,
+        serving("clients-files-lockgate", lockgate_command(*arguments, "--admin", "off"), port) as lockgate,
     ):
         yield Place(origin, lockgate, log=directory / "access.log")
 
