@@ -315,11 +315,8 @@ class Coalescer:
                     keep = True
                     return self._streamed_answer(seat, outcome, reason, wait)
                 case Released():
-                    if outcome.reason is Reason.PARTIAL:
-                        raise Unsliced(useless=True)
                     seat.leave()  # before waiting again: those who are sent away hold no abandoned fill
-                    await self._pacer(ask.route, timed_out=False).wait_turn()
-                    return await self._alone(ask, wait)
+                    return await self._released(ask, seat.role, outcome, wait)
                 case Regroup(reelection=True) if ask.slice is not None:
                     raise Unsliced(again=True)
                 case Regroup(reelection=reelection):
@@ -336,6 +333,14 @@ class Coalescer:
         finally:
             if not keep:
                 seat.leave()
+
+    async def _released(
+        self, ask: Ask, role: Role, outcome: Released, wait: Wait
+    ) -> Answer | PassThrough | None:
+        if ask.slice is not None and (outcome.reason is Reason.PARTIAL or role is not Role.WAITER):
+            raise Unsliced(useless=True)
+        await self._pacer(ask.route, timed_out=False).wait_turn()
+        return await self._alone(ask, wait)
 
     async def _alone(self, ask: Ask, wait: Wait) -> Answer | PassThrough | None:
         """A forward request of its own, nobody's company sought."""

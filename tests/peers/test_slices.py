@@ -62,3 +62,12 @@ async def test_a_slice_of_no_use_is_declined_by_its_owner(machine: Machine) -> N
     for slot in range(3):
         await machine.at(slot).send("GET /a").expect(200, BODY)
     assert one.asked[None] == 1
+
+
+async def test_what_the_owner_shares_with_nobody_is_not_sliced(machine: Machine, one: SlicedObject) -> None:
+    one.fields["cache_control"] = "private"
+    for _ in range(2):
+        for slot in range(3):
+            await machine.at(slot).send("GET /a").expect(200, BODY)
+    assert sum(times for wanted, times in one.asked.items() if wanted is not None) <= 3
+    assert one.asked[None] >= 6
