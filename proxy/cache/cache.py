@@ -139,7 +139,7 @@ class ResponseCache:
     def _take_in(self, entry: Entry) -> None:
         """An entry was recalled; one whose body stays in its file lies open from now on."""
         self.keys.learn_varies_on(entry.key, entry.varies_on)
-        if entry.body.whole:
+        if entry.body.whole and self._memory.peek(entry.key, entry.variant) is not entry:
             self._memory.put(entry, max_variants=RECALLED_VARIANTS)
 
     async def durable(self) -> None:

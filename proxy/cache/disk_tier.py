@@ -50,7 +50,7 @@ class DiskTier:
         self._store = store
         self._fences = fences
         self._take_in = take_in
-        self._recalls: dict[tuple[CacheKey, Variant], asyncio.Task[None]] = {}
+        self._recalls: dict[tuple[CacheKey, Variant], asyncio.Task[Entry | None]] = {}
         self._unsettled: set[PurgeReceipt] = set()
 
     def __repr__(self) -> str:
@@ -88,21 +88,29 @@ class DiskTier:
             self._take_in(entry)
 
     async def recall(self, key: CacheKey, variant: Variant, request: RequestHead) -> None:
-        """Read what the request selects, one reading for all who ask at a time."""
+        """Read what the request selects, one reading for all who ask at a time.
+
+        It is in memory in the step in which this returns, even where memory is so small that others have
+        driven it out since it was read.
+        """
         place = (key, variant)
         running = self._recalls.get(place)
         if running is None:
             running = self._recalls[place] = spawn(self._recall(key, request), name="disk recall")
             running.add_done_callback(lambda _task: self._recalls.pop(place, None))
         await asyncio.wait([running])
+        entry = running.result() if not running.cancelled() and running.exception() is None else None
+        if entry is not None and not self._fences.crossed(entry.epoch, entry.key, entry.tags):
+            self._take_in(entry)
 
-    async def _recall(self, key: CacheKey, request: RequestHead) -> None:
+    async def _recall(self, key: CacheKey, request: RequestHead) -> Entry | None:
         began = self._fences.enter()
         try:
             entry = await self._store.find(key, request)
             if entry is not None and not self._fences.crossed(began, entry.key, entry.tags):
                 entry.epoch = self._fences.epoch
-                self._take_in(entry)
+                return entry
+            return None
         finally:
             self._fences.leave(began)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.cache.disk.statistics import DiskStatistics
+from proxy.coalesce import keeping
 from tests.scenario import World
 from tests.scenario_client import Client
 from tests.scenario_origin import Asked, Rule
@@ -19,6 +20,12 @@ BODY = random.Random(8).randbytes(4 * MiB)
 MEMORY = {"max_bytes": 2 * MiB, "max_entry_bytes": MiB // 2}
 WINDOW_BYTES = MiB
 FRESH = {"cache_control": "max-age=600", "etag": '"v1"'}
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow disk: `tests/coalesce/test_keeping.py` tells of those."""
+    monkeypatch.setattr(keeping, "PATIENCE_S", 60.0)
 
 
 @pytest.fixture

@@ -160,6 +160,8 @@ def _load(fd: int, place: Place, generation: int, whole_bytes: int, access: Acce
 
 
 def _body_agrees(body: bytes, blocks: bytes) -> bool:
+    if len(body) <= BLOCK_BYTES:
+        return not body or block_agrees(blocks, 0, body)
     view = memoryview(body)
     return all(
         block_agrees(blocks, number, view[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])

@@ -12,6 +12,7 @@ listed in 0.1 ms, where 65,536 directories of 15 files take 250 MB of directory 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from proxy.policy.keys import CacheKey, Variant
 
 SHARDS = 4096
 KEY_DIGEST_BYTES = 16
+
+_LATELY = 256
+"""Keys of which the digests are remembered: each is asked for several times in one look-up."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
@@ -45,11 +49,13 @@ class Place(NamedTuple):
         return f"{shard_name(self.shard)}/{self.name}"
 
 
+@lru_cache(maxsize=_LATELY)
 def place_of(key: CacheKey, variant: Variant) -> Place:
     """Where the response for this key and variant lies."""
     return Place(key_digest(key), variant_digest(variant))
 
 
+@lru_cache(maxsize=_LATELY)
 def key_digest(key: CacheKey) -> bytes:
     """128 bits that stand for a key."""
     return blake2b(key, digest_size=KEY_DIGEST_BYTES).digest()

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from proxy.cache.entry import Entry
 from proxy.coalesce.body import SharedBody
@@ -33,6 +34,9 @@ _TERMS = struct.Struct(">ddddBB")
 _HEAD = struct.Struct(">HB")
 _LENGTH = struct.Struct(">I")
 _ABSENT = 0xFFFFFFFF
+_TERMS_AT = _TIMES.size
+_HEAD_AT = _TERMS_AT + _TERMS.size
+_STRINGS_AT = _HEAD_AT + _HEAD.size
 
 _SOURCES = tuple(LifetimeSource)
 
@@ -148,79 +152,64 @@ class _Malformed(Exception):
     """The octets are no record; never leaves this module."""
 
 
-class _Octets:
-    """A cursor that checks every step."""
+_Strings = tuple[list[bytes | None], int]
+"""Strings, and where they end."""
 
-    __slots__ = ("_at", "_octets")
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self._at = 0
-
-    def take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._octets):
+def _read_strings(octets: bytes, at: int, count: int) -> _Strings:
+    """So many strings from `at` on. Every step is checked, and written for speed: each disk hit goes here."""
+    found: list[bytes | None] = []
+    size = len(octets)
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(octets, at)
+        at += 4
+        if length == _ABSENT:
+            found.append(None)
+            continue
+        end = at + length
+        if end > size:
             raise _Malformed
-        taken, self._at = self._octets[self._at : end], end
-        return taken
+        found.append(octets[at:end])
+        at = end
+    return found, at
 
-    def optional(self) -> bytes | None:
-        (length,) = _LENGTH.unpack(self.take(4))
-        return None if length == _ABSENT else self.take(length)
 
-    def string(self) -> bytes:
-        value = self.optional()
-        if value is None:
-            raise _Malformed
-        return value
-
-    def several(self, one: Callable[[], bytes | None]) -> list[bytes | None]:
-        (count,) = _LENGTH.unpack(self.take(4))
-        return [one() for _ in range(self._at_most(count))]
-
-    def strings(self) -> list[bytes]:
-        (count,) = _LENGTH.unpack(self.take(4))
-        return [self.string() for _ in range(self._at_most(count))]
-
-    def _at_most(self, count: int) -> int:
-        if 4 * count > len(self._octets) - self._at:  # each takes four octets at least
-            raise _Malformed
-        return int(count)
-
-    def finish(self) -> None:
-        if self._at != len(self._octets):
-            raise _Malformed
+def _read_list(octets: bytes, at: int) -> _Strings:
+    """A list of strings with its length before it."""
+    (count,) = _LENGTH.unpack_from(octets, at)
+    at += 4
+    if 4 * count > len(octets) - at:  # each takes four octets at least
+        raise _Malformed
+    return _read_strings(octets, at, count)
 
 
 def decode_record(octets: bytes) -> Record | None:
     """The record; None if the octets are not what `encode_record` writes. Raises nothing."""
     try:
-        return _decode(_Octets(octets))
-    except _Malformed:
+        return _decode(octets)
+    except (_Malformed, struct.error):
         return None
 
 
-def _decode(octets: _Octets) -> Record:
-    boot, requested_mono, received_mono, received_at, initial_age_s = _TIMES.unpack(octets.take(_TIMES.size))
-    lifetime_s, grace_s, stale_if_error_s, max_stale_s, source, flags = _TERMS.unpack(
-        octets.take(_TERMS.size)
-    )
-    status, minor_version = _HEAD.unpack(octets.take(_HEAD.size))
-    key, reason = octets.string(), octets.string()
-    varies_on = tuple(octets.strings())
-    variant = tuple(octets.several(octets.optional))
-    tags = octets.strings()
-    parts = octets.strings()
-    octets.finish()
+def _decode(octets: bytes) -> Record:
+    boot, requested_mono, received_mono, received_at, initial_age_s = _TIMES.unpack_from(octets)
+    lifetime_s, grace_s, stale_if_error_s, max_stale_s, source, flags = _TERMS.unpack_from(octets, _TERMS_AT)
+    status, minor_version = _HEAD.unpack_from(octets, _HEAD_AT)
+    (key, reason), at = _read_strings(octets, _STRINGS_AT, 2)
+    varies_on, at = _read_list(octets, at)
+    variant, at = _read_list(octets, at)
+    tags, at = _read_list(octets, at)
+    parts, at = _read_list(octets, at)
     numbers = (requested_mono, received_mono, received_at, initial_age_s, lifetime_s, grace_s)
     _require(all(map(math.isfinite, (*numbers, stale_if_error_s, max_stale_s))))
-    _require(source < len(_SOURCES) and flags < 4 and len(parts) % 2 == 0)
+    _require(source < len(_SOURCES) and flags < 4 and len(parts) % 2 == 0 and at == len(octets))
     _require(len(varies_on) == len(variant))
-    pairs = zip(parts[::2], parts[1::2], strict=True)
+    pairs = zip(_present(parts[::2]), _present(parts[1::2]), strict=True)
+    (key, reason) = _present([key, reason])
     return Record(
         key=key,
-        varies_on=varies_on,
-        variant=variant,
+        varies_on=tuple(_present(varies_on)),
+        variant=tuple(variant),
         head=ResponseHead(status, Fields(pairs), reason, minor_version),
         terms=Terms(
             lifetime_s=lifetime_s,
@@ -236,8 +225,15 @@ def _decode(octets: _Octets) -> Record:
         received_mono=received_mono,
         received_at=received_at,
         boot=boot,
-        tags=frozenset(tags),
+        tags=frozenset(_present(tags)),
     )
+
+
+def _present(strings: Sequence[bytes | None]) -> list[bytes]:
+    """All of them. Raises: _Malformed if one is absent."""
+    if None in strings:
+        raise _Malformed
+    return cast("list[bytes]", strings)
 
 
 def _require(holds: bool) -> None:
