@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead, ResponseHead
@@ -22,6 +23,9 @@ from proxy.policy.keys import CacheKey
 from proxy.policy.ranges import Span, parse_range, resolve
 
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
+
+HEADS = 512
+"""Heads of slices of which is remembered what they tell: each hit on a stored slice asks it twice."""
 
 _LABEL = b"slice, "
 """Begins the label of a representation: with a comma and a space, which no surrogate key has both."""
@@ -158,12 +162,14 @@ def _was_asked_for(wanted: Slice, span: ContentRange) -> bool:
     return span.first == wanted.first and span.last == min(wanted.last, span.length - 1)
 
 
+@lru_cache(maxsize=HEADS)
 def as_whole(head: ResponseHead) -> ResponseHead:
     """The head of the 200 that a 206 is part of."""
     fields = head.fields.without((b"content-range", b"content-length"))
     return replace(head, status=200, fields=fields, reason=b"OK")
 
 
+@lru_cache(maxsize=HEADS)
 def representation_of(head: ResponseHead) -> Representation | None:
     """What a 206 is part of; None where nothing tells it strongly.
 
