@@ -77,9 +77,12 @@ class JournalWriter:
         opened: asyncio.Future[Opened] = self._loop.create_future()
         thread = threading.Thread(target=self._main, args=(opening, opened), name="journal", daemon=True)
         thread.start()
-        result = await asyncio.shield(opened)
-        self._thread = thread
-        return result
+        self._thread = thread  # from now on `close` ends it, also where the wait for it is cancelled
+        try:
+            return await asyncio.shield(opened)
+        except Exception:
+            self._thread = None
+            raise
 
     def submit(self, job: Job) -> None:
         """Have a job done, after all that were submitted before."""

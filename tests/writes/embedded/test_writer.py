@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,16 @@ async def test_a_fault_of_ours_in_the_thread_is_told_and_promises_nothing(backen
             await backend.queue.put(make_write())
     assert len(backend.owner.withdrawn) == 1
     assert "ours" in backend.journal.statistics().reason
+
+
+async def test_a_start_that_was_given_up_still_lets_the_directory_go(tmp_path: Path) -> None:
+    backend = EmbeddedBackend(tmp_path / "journal")
+    backend.renew()
+    starting = asyncio.ensure_future(backend.queue.start(backend.owner))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await backend.stop(clean=True)
+    await backend.start()
+    await backend.stop(clean=True)
