@@ -21,6 +21,7 @@ from typing import Final, cast
 
 from proxy.writes.embedded.claims import Claims
 from proxy.writes.embedded.jobs import Call, End, Insert, Job, Start
+from proxy.writes.embedded.records import event_row
 from proxy.writes.embedded.sealing import Seal
 from proxy.writes.events import LoggedEvent
 
@@ -123,13 +124,13 @@ class Database:
             self.generation += 1
             self.set_meta(generation=self.generation)
         events = self._number(ends)
-        rows = [
-            f"[{event.position},{event.event.shard},{job.event_json}]"
+        row = event_row(
+            (event.position, event.event.shard, job.event_octets)
             for event, job in zip(events, ends, strict=True)
-        ]
+        )
         self.connection.execute(
             "INSERT INTO event VALUES(?, ?, ?, ?)",
-            (events[-1].position, len(rows), ends[-1].event.at, f"[{','.join(rows)}]"),
+            (events[-1].position, len(events), ends[-1].event.at, row),
         )
         return events
 

@@ -28,7 +28,7 @@ RING_EVENTS: Final = 4096
 _PAGE: Final = 4
 """Rows read at a time; each has the events of one transaction."""
 
-Row = tuple[int, str]
+Row = tuple[int, bytes]
 ReadPage = Callable[[Callable[[Database], list[Row]]], Awaitable[list[Row]]]
 
 
@@ -133,8 +133,8 @@ class EmbeddedLog:
             page = await self._read(_page_after(place))
             if not page:
                 return
-            for _, text in page:
-                for event in events_of(text):
+            for _, octets in page:
+                for event in events_of(octets):
                     if event.position <= goal[event.event.shard]:
                         yield event
             place = page[-1][0]

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.writes.embedded.records import end_record, event_text, problem_text, write_record
+from proxy.writes.embedded.records import end_record, event_record, problem_text, write_record
 from proxy.writes.embedded.sealing import Seal
 from proxy.writes.events import CommitEvent
 from proxy.writes.problem import Problem
@@ -102,7 +102,7 @@ class End(Job):
     """
 
     __slots__ = (
-        "body", "dead", "dead_row", "ended_row", "event", "event_json",
+        "body", "dead", "dead_row", "ended_row", "event", "event_octets",
         "result", "seq", "started_at", "write",
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ class End(Job):
         self.started_at = started_at
         self.body = body
         self.dead = dead
-        self.event_json = ""
+        self.event_octets = b""
         self.ended_row: tuple[object, ...] | None = None
         self.dead_row: tuple[object, ...] | None = None
 
@@ -137,7 +137,7 @@ class End(Job):
 
     def prepare(self, seal: Seal) -> None:
         write, result = self.write, self.result
-        self.event_json = event_text(self.event)
+        self.event_octets = event_record(self.event)
         if self.seq is not None:
             record = end_record(write, result, position=self.seq, started_at=self.started_at)
             self.ended_row = (write.id, result.finished_at, seal.seal(record, ended_place(write.id)))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from proxy.http.fields import Fields
 from proxy.writes.embedded.records import (
     end_record,
-    event_text,
+    event_record,
+    event_row,
     events_of,
     problem_of,
     problem_text,
@@ -25,8 +26,13 @@ from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.states import State
 from proxy.writes.write import Idempotency, Mode, Result, Write
 
+
+def _as_a_name(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")
+
+
 _times = st.floats(0, 4e9)
-_words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_words = st.text(max_size=8) | st.binary(max_size=8).map(_as_a_name)
 _octets = st.binary(max_size=20)
 _fields = st.lists(st.tuples(_octets, _octets), max_size=3).map(Fields)
 _problems = st.builds(Problem, st.sampled_from(ProblemType), _words, st.none() | st.integers(100, 599))
@@ -91,8 +97,8 @@ def test_an_end_comes_back_as_status_and_as_result(
 
 @given(events=st.lists(_events, max_size=3))
 def test_the_events_of_a_row_come_back(events: list[CommitEvent]) -> None:
-    rows = [f"[{n},{event.shard},{event_text(event)}]" for n, event in enumerate(events)]
-    assert list(events_of(f"[{','.join(rows)}]")) == [LoggedEvent(n, event) for n, event in enumerate(events)]
+    row = event_row((n, event.shard, event_record(event)) for n, event in enumerate(events))
+    assert list(events_of(row)) == [LoggedEvent(n, event) for n, event in enumerate(events)]
 
 
 @given(problem=st.none() | _problems)
