@@ -57,9 +57,9 @@ LAYERS: dict[str, dict[str, str]] = {
     "cache and flights": {
         "cache and flights": """
             cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences cache.fill_budget
-            cache.glance cache.holds cache.hot_heads cache.key_memory cache.memory cache.place_index cache.purge_count cache.purging cache.disk.access cache.disk.bans
+            cache.glance cache.holds cache.hot_heads cache.key_memory cache.memory cache.place_index cache.purge_count cache.purging cache.recalled cache.disk.access cache.disk.bans
             cache.disk.block_file cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
-            cache.disk.fill cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
+            cache.disk.fill cache.disk.heads cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
             cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
             cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
             cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body

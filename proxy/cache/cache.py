@@ -20,6 +20,7 @@ from proxy.cache.key_memory import KeyMemory
 from proxy.cache.memory import MemoryStatistics, MemoryStore
 from proxy.cache.purge_count import PurgeCount
 from proxy.cache.purging import Covers, PurgeReceipt, PurgeStatistics, Purging
+from proxy.cache.recalled import Recalled
 from proxy.clock import Clock
 from proxy.config.settings import CacheSettings
 from proxy.http.messages import RequestHead
@@ -55,6 +56,8 @@ class ResponseCache:
         )
         self._purging = Purging(self._memory, fences=self.fences, clock=clock, forget=self.keys.forget)
         self._disk: DiskTier | None = None
+        self._recalled = Recalled()
+        self._held: Entry | None = None  # the last recall that memory did not take; until anything changes
         if disk is not None:
             self.attach(disk)
 
@@ -100,7 +103,7 @@ class ResponseCache:
         """The entry at this place, fresh or stale."""
         entry = self._memory.get(key, variant)
         if entry is None and self._disk is not None:
-            entry = self._disk.opened(key, variant)
+            entry = self._held_at(key, variant) or self._disk.opened(key, variant)
         if entry is None or entry.epoch >= self._purging.newest:
             return entry
         return self._purging.checked(entry)
@@ -137,10 +140,24 @@ class ResponseCache:
         self._disk = DiskTier(disk, fences=self.fences, take_in=self._take_in)
 
     def _take_in(self, entry: Entry) -> None:
-        """An entry was recalled; one whose body stays in its file lies open from now on."""
+        """An entry was recalled; one whose body stays in its file lies open from now on.
+
+        What is not worth a place in memory is held for those who recalled it, who look again in this step.
+        """
         self.keys.learn_varies_on(entry.key, entry.varies_on)
-        if entry.body.whole and self._memory.peek(entry.key, entry.variant) is not entry:
-            self._memory.put(entry, max_variants=RECALLED_VARIANTS)
+        memory, key, variant = self._memory, entry.key, entry.variant
+        if not entry.body.whole or memory.peek(key, variant) is entry:
+            return
+        worth_it = memory.has_room(entry.body.received_bytes) or self._recalled.again(
+            key, variant, within=len(memory)
+        )
+        self._held = None
+        if not worth_it or not memory.put(entry, max_variants=RECALLED_VARIANTS):
+            self._held = entry
+
+    def _held_at(self, key: CacheKey, variant: Variant) -> Entry | None:
+        held = self._held
+        return held if held is not None and held.key == key and held.variant == variant else None
 
     async def durable(self) -> None:
         """Wait until what has been purged so far is so everywhere, and no restart can bring it back.
@@ -178,6 +195,7 @@ class ResponseCache:
             return False
         if self.holds.covers(entry.key, entry.tags, now_mono=self.clock.mono()):
             return False
+        self._held = None
         entry.epoch = self.fences.epoch
         kept = entry.body.whole and self._memory.put(entry, max_variants=max_variants)
         if not entry.body.whole:  # freshened, and its body stays in its file
@@ -198,9 +216,13 @@ class ResponseCache:
         """As `store`, of a body that was spooled; returns when it can be found on disk."""
         if self.fences.crossed(began, entry.key, entry.tags):
             return False
+        if self.holds.covers(entry.key, entry.tags, now_mono=self.clock.mono()):
+            return False
+        self._held = None
         entry.epoch = self.fences.epoch
         if not await spool.commit(entry, max_variants=max_variants):
             return False
+        self._held = None
         older = self._memory.get(entry.key, entry.variant)
         if older is not None and older.requested_mono <= entry.requested_mono:
             self._memory.remove(entry.key, entry.variant)
@@ -210,6 +232,7 @@ class ResponseCache:
 
     def discard(self, entry: Entry) -> None:
         """Its revalidation brought what may not be stored: the old answer is told no more."""
+        self._held = None
         if self._memory.get(entry.key, entry.variant) is entry:
             self._memory.remove(entry.key, entry.variant)
         if self._disk is not None:
@@ -230,6 +253,7 @@ class ResponseCache:
 
     def purge_here(self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None) -> PurgeReceipt:
         """The same, of this process alone. Without a kind it is not counted: another has counted it."""
+        self._held = None
         count = PurgeCount(both=self._disk is not None)
         on_disk = None if self._disk is None else self._disk.purge(coverage, soft=soft, count=count)
         places = self._memory.places(coverage, all_at_once=not soft)
@@ -239,6 +263,7 @@ class ResponseCache:
 
     def purge(self, key: CacheKey, *, soft: bool = False) -> int:
         """Purge every variant of this very key, as an invalidation; how many there were."""
+        self._held = None
         self.keys.forget(key)
         count = PurgeCount(both=self._disk is not None)
         if self._disk is not None:
@@ -251,6 +276,7 @@ class ResponseCache:
 
     def purge_where(self, covers: Covers, *, soft: bool = False) -> int:
         """Purge what `covers(key, labels)` accepts; how many were found in this step."""
+        self._held = None
         count = PurgeCount(both=self._disk is not None)
         if self._disk is not None:
             self._disk.purge_where(covers, soft=soft, count=count)

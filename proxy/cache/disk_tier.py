@@ -70,7 +70,7 @@ class DiskTier:
 
     def may_have(self, key: CacheKey, variant: Variant) -> bool:
         """Whether a recall is worth the wait."""
-        return not self._store.knows_all_of(key) or self._store.get(key, variant) is not None
+        return not self._store.knows_all_of(key) or self._store.has(key, variant)
 
     def glance(self, key: CacheKey, variant: Variant) -> Entry | None:
         """As `opened`; no use of it."""

@@ -85,6 +85,23 @@ class Entry:
         self.terms = shared_terms(self.terms)
         self.tags = self.tags or _NO_LABELS
 
+    def with_body(self, body: SharedBody) -> Entry:
+        """Another entry of the same head; written out, as each hit of the disk tier makes one."""
+        return Entry(
+            self.key,
+            self.varies_on,
+            self.variant,
+            self.head,
+            body,
+            self.terms,
+            self.initial_age_s,
+            self.requested_mono,
+            self.received_mono,
+            self.received_at,
+            self.memo,
+            self.tags,
+        )
+
     def current_age_s(self, now_mono: float) -> float:
         """Seconds since the origin generated or validated it (RFC 9111 §4.2.3)."""
         return self.initial_age_s + max(0.0, now_mono - self.received_mono)

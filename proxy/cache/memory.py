@@ -15,7 +15,7 @@ from typing import Any
 
 import cachetools
 
-from proxy.cache.entry import Entry, HeadMemo
+from proxy.cache.entry import ENTRY_OVERHEAD_BYTES, Entry, HeadMemo
 from proxy.cache.hot_heads import HotHeads
 from proxy.cache.place_index import PlaceIndex, Places
 from proxy.config.settings import EvictionPolicy
@@ -96,6 +96,10 @@ class MemoryStore:
         """Every entry of the key, oldest first. Does not count as a use."""
         found = self._by_key.get(key, ())
         return list(found) if isinstance(found, tuple) else [found]
+
+    def has_room(self, octets: int) -> bool:
+        """Whether a body of so many would drive out nothing, near enough."""
+        return self._stored_bytes + octets + 2 * ENTRY_OVERHEAD_BYTES <= self._max_bytes
 
     def memo_of(self, entry: Entry) -> HeadMemo:
         """The memo of an entry that is to be given to a client."""

@@ -232,3 +232,20 @@ async def test_a_purge_counts_what_is_in_memory_or_on_disk_each_once(
         await visitor.get("/new")
         purger = visitor.server.proxy.purger
         assert await purger.settled(purger.purge(replace(order, soft=soft))) == entries
+
+
+async def test_what_is_too_much_for_memory_is_answered_from_disk_round_after_round(
+    stub: origin_stub.Stub, tmp_path: Path
+) -> None:
+    targets = [f"/{number}?size=1000" for number in range(30)]
+    async with running(stub, tmp_path, max_bytes=20_000, max_entry_bytes=20_000) as visitor:
+        bodies = [(await visitor.get(target))[1] for target in targets]
+        await visitor.written()
+        for _ in range(3):
+            for target, body in zip(targets, bodies, strict=True):
+                assert await visitor.get(target) == (200, body, "hit")
+        for _ in range(3):  # what is asked for again soon moves into memory, and is found there
+            assert await visitor.get(targets[0]) == (200, bodies[0], "hit")
+        await visitor.post("/0?size=1000")
+        assert (await visitor.get(targets[0]))[2] == "fwd=uri-miss"
+    assert [asked(stub, f"/{number}") for number in range(30)] == [3] + [1] * 29

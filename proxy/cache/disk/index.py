@@ -78,6 +78,15 @@ class Index:
         """Upper bound of slot numbers, for walking in slices with `between`."""
         return len(self._flags)
 
+    def has(self, place: Place, *, touch: bool = False) -> bool:
+        """Whether there is an object at this place; `touch` counts as a use."""
+        slot = self._slot(place)
+        if slot < 0:
+            return False
+        if touch:
+            self._flags[slot] |= _TOUCHED
+        return True
+
     def get(self, place: Place, *, touch: bool = False) -> Indexed | None:
         """What is known of the object at this place; `touch` counts as a use."""
         slot = self._slot(place)

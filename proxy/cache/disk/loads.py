@@ -19,14 +19,15 @@ import weakref
 from concurrent.futures import Executor
 from functools import partial
 
-from proxy.cache.disk.access import CACHED, CANNOT_SAY
+from proxy.cache.disk.access import CACHED, CANNOT_SAY, READ_AT_ONCE_BYTES
 from proxy.cache.disk.bans import Ban
 from proxy.cache.disk.block_file import BlockFile, Descriptor
 from proxy.cache.disk.commits import Commits
 from proxy.cache.disk.file_body import FileBody
+from proxy.cache.disk.heads import Head, Heads
 from proxy.cache.disk.index import Indexed
 from proxy.cache.disk.layout import Unusable
-from proxy.cache.disk.object_file import Loaded, examine, load_object
+from proxy.cache.disk.object_file import Loaded, examine, load_object, read_again
 from proxy.cache.disk.place import Place, key_digest, parse_name, place_of, shard_of
 from proxy.cache.disk.shelf import Shelf
 from proxy.cache.entry import Entry
@@ -45,6 +46,7 @@ class Loads:
         self._commits = commits
         self._threads = threads
         self._loading: dict[tuple[CacheKey, Variant], asyncio.Task[Entry | None]] = {}
+        self._heads = Heads(max_bytes=shelf.settings.max_head_bytes)
         self._at_once = True  # until the kernel says that it cannot
         self._descriptors: weakref.WeakSet[Descriptor] = weakref.WeakSet()
 
@@ -73,6 +75,11 @@ class Loads:
         shelf, place = self._shelf, place_of(key, variant)
         if not self._at_once or not shelf.reads.usable:
             return None
+        head = self._heads.get(place)
+        entry = None if head is None else self._read_again(head, place, key, variant)
+        if entry is not None:
+            shelf.counters.hits += 1
+            return entry
         try:
             loaded = load_object(
                 shelf.directory,
@@ -88,6 +95,22 @@ class Loads:
             return None
         entry = self._entry(place, loaded, key, variant)
         shelf.counters.hits += entry is not None
+        return entry
+
+    def _read_again(self, head: Head, place: Place, key: CacheKey, variant: Variant) -> Entry | None:
+        """What lies at the place, if it has the head that was found there last and no ban covers it."""
+        shelf, found = self._shelf, head.entry
+        if found.key != key or found.variant != variant:
+            return None
+        if len(shelf.bans) and shelf.bans.covering(head.footer.epoch, place, key, found.tags) is not None:
+            return None
+        try:
+            octets = read_again(shelf.directory, place, head.footer.file_bytes, access=CACHED)
+        except OSError:
+            return None
+        entry = None if octets is None else head.of(octets)
+        if entry is None:
+            self._heads.drop(place)
         return entry
 
     async def _load(self, key: CacheKey, variant: Variant) -> Entry | None:
@@ -145,6 +168,8 @@ class Loads:
         entry = record.entry(body, at=shelf.moment(), soft=ban is not None, soft_since=soft_since)
         if descriptor is not None:
             shelf.opened[place] = entry
+        elif loaded.trailer is not None and footer.file_bytes <= READ_AT_ONCE_BYTES:
+            self._heads.keep(place, footer, loaded.trailer, entry)
         self._index_probed(place, loaded, ban)
         return entry
 
@@ -176,7 +201,7 @@ class Loads:
     def _index_probed(self, place: Place, loaded: Loaded, ban: Ban | None) -> None:
         """A file was found that the index does not know yet: it is being rebuilt."""
         shelf, footer = self._shelf, loaded.footer
-        if shelf.index.get(place) is None and not self._commits.pending(place):
+        if not shelf.index.has(place) and not self._commits.pending(place):
             self._index(
                 Indexed(
                     place=place,

@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from proxy.cache.disk.access import PATIENT, Access
 from proxy.cache.disk.bans import Bans
@@ -96,7 +97,10 @@ def checksums_of(pieces: Iterable[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An object as read. `body` is verified; None if it is above the asked size: then `fd` is open for it."""
+    """An object as read. `body` is verified; None if it is above the asked size: then `fd` is open for it.
+
+    `trailer` is what comes after the body, where the whole file was read at once.
+    """
 
     footer: Footer
     record: Record
@@ -104,6 +108,7 @@ class Loaded:
     body: bytes | None
     fd: int | None
     modified_at: float
+    trailer: bytes | None = None
 
 
 def load_object(
@@ -156,7 +161,19 @@ def _load(fd: int, place: Place, generation: int, whole_bytes: int, access: Acce
     body = tail[: footer.body_bytes] if small else access.read(fd, footer.body_bytes, 0)
     if not _body_agrees(body, blocks):
         return Unusable.TORN
-    return Loaded(footer, record, blocks, body, None, status.st_mtime)
+    trailer = tail[footer.body_bytes :] if small else None
+    return Loaded(footer, record, blocks, body, None, status.st_mtime, trailer)
+
+
+def read_again(directory: Directory, place: Place, file_bytes: int, *, access: Access) -> bytes | None:
+    """All octets of a file that had this size when it was read last; None if it is gone. Raises: OSError."""
+    fd = _open(directory, place, access)
+    if isinstance(fd, Unusable):
+        return None
+    try:
+        return access.read(fd, file_bytes, 0)
+    finally:
+        os.close(fd)
 
 
 def _body_agrees(body: bytes, blocks: bytes) -> bool:

@@ -25,7 +25,8 @@ import secrets
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from proxy.cache.disk.bans import Kind, Purge
 from proxy.cache.disk.coverage import decode_searched

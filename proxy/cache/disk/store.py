@@ -184,16 +184,20 @@ class DiskStore:
         entry: Entry = Cache.__getitem__(self._shelf.opened, place)
         return entry if _is_good(entry, key, variant) else None
 
+    def has(self, key: CacheKey, variant: Variant) -> bool:
+        """Whether the index has this place. Counts as a use."""
+        return self._shelf.index.has(place_of(key, variant), touch=True)
+
     def knows(self, key: CacheKey, variant: Variant) -> bool:
         """Whether the index has this place; no use of it."""
-        return self._shelf.index.get(place_of(key, variant)) is not None
+        return self._shelf.index.has(place_of(key, variant))
 
     def opened(self, key: CacheKey, variant: Variant) -> Entry | None:
         """The entry, if its file is open: then its head is here, and its body is read from disk."""
         entry = self._shelf.opened.get(place_of(key, variant))
         if entry is None or not _is_good(entry, key, variant):
             return None
-        self._shelf.index.get(place_of(key, variant), touch=True)
+        self._shelf.index.has(place_of(key, variant), touch=True)
         self._shelf.counters.hits += 1
         return entry
 
