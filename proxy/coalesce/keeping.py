@@ -53,6 +53,8 @@ class Keeping:
             if not self._body.awaited:
                 await self._body.wait_room()
             elif self._patience_s <= 0.0:
+                if self._spool is not None:
+                    self._spool.too_slow()
                 return False
             else:
                 await self._be_patient()

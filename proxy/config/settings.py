@@ -235,7 +235,7 @@ class CoalesceSettings(Settings):
     range_ahead_bytes: NonNegativeInt = 1 * MiB
     """A Range that begins further ahead than this of what a fill has received goes to the origin by itself."""
     window_bytes: PositiveInt = 16 * MiB
-    """What is held of a body too large to store; a client that falls further behind the fastest is cut off."""
+    """What is held of a body too large to store in memory; a client that falls further behind the fastest is cut off, or reads the disk."""
 
 
 class CacheProfile(StrEnum):
@@ -538,7 +538,7 @@ class CacheSettings(Settings):
     max_bytes: PositiveInt = 256 * MiB
     """All entries: bodies, heads and bookkeeping."""
     max_entry_bytes: PositiveInt = 64 * MiB
-    """Largest body that is stored; a flight that grows past it takes no new waiters."""
+    """Largest body that is stored in memory; with a disk tier a larger one is spooled there, without one its flight takes no new waiters."""
     max_fill_bytes: PositiveInt = 256 * MiB
     """Bodies on their way into the tier, all together; a fill that would exceed it is passed on at its clients' pace and not stored."""
     policy: EvictionPolicy = EvictionPolicy.LRU

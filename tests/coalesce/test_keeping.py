@@ -143,6 +143,7 @@ async def test_a_disk_that_is_slower_than_a_client_is_given_up(
         body.append(PIECE)
         number += 1
     assert WINDOW_BYTES * 3 // 4 // len(PIECE) <= number < WINDOW_BYTES // len(PIECE)
+    assert store.statistics().queue_full == 1
     go_on.set()
     keeping.end()
 

@@ -4,6 +4,10 @@ What the page cache holds is read at once on the event loop (`RWF_NOWAIT`); what
 by a thread, which asks the kernel for the blocks after it as well. A damaged block fails the file for
 everybody who reads it.
 
+Rejected: `sendfile`, which sends what nobody has compared with its checksum, and goes past the transport,
+its order, its limits and TLS; `docs/architecture.md` has the measurement. And `mmap`: a page that is not
+there stops the loop, and one that was cut off kills the process.
+
 The file may still be growing: a fill tells how far it can be read back. The descriptor is closed with the
 last who reads; so a file may be evicted, purged, given up or replaced while it is read, and its readers
 notice nothing.

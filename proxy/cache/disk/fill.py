@@ -136,6 +136,12 @@ class DiskFill:
                 self.give_up()
         return await asyncio.shield(outcome)
 
+    def too_slow(self) -> None:
+        """Clients would have to wait for the disk: counted, as it is with what waits to be written."""
+        if not self.over:
+            self._shelf.counters.queue_full += 1
+            self.give_up()
+
     def give_up(self) -> None:
         """Write no more, and leave nothing behind but what is being read. Idempotent; never waits."""
         if self.over:
