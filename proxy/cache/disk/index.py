@@ -87,6 +87,10 @@ class Index:
             self._flags[slot] |= _TOUCHED
         return True
 
+    def has_key(self, key_digest: bytes) -> bool:
+        """Whether there is an object of this key."""
+        return key_digest in self._first
+
     def get(self, place: Place, *, touch: bool = False) -> Indexed | None:
         """What is known of the object at this place; `touch` counts as a use."""
         slot = self._slot(place)
@@ -124,9 +128,10 @@ class Index:
 
     def insert(self, item: Indexed) -> None:
         """Put it in, in the place of what was there."""
-        self.remove(item.place)
-        slot = self._take_slot()
         digest = item.place.key_digest
+        if digest in self._first:
+            self.remove(item.place)
+        slot = self._take_slot()
         head = self._first.get(digest, -1)
         if head >= 0:
             digest = self._digests[head]  # one object for all variants

@@ -220,6 +220,9 @@ class Loads:
         names leaves both. Which is younger is not known here: neither is kept.
         """
         shelf, digest = self._shelf, item.place.key_digest
+        if not shelf.index.has_key(digest):  # nearly all of a million
+            shelf.index.insert(item)
+            return
         others = [other for other in shelf.index.of_key(digest) if other.varies_on != item.varies_on]
         if not others:
             shelf.index.insert(item)
@@ -269,7 +272,7 @@ class Loads:
         """Index what was examined, and drop what is of no use; what was written meanwhile is newer."""
         shelf = self._shelf
         for place, item in examined:
-            if shelf.index.get(place) is not None or self._commits.pending(place) or shelf.is_doomed(place):
+            if shelf.index.has(place) or self._commits.pending(place) or shelf.is_doomed(place):
                 continue
             if isinstance(item, Indexed):
                 self._index(item)
