@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 
-from loadtest.bench import first_byte, herds, memory
+from loadtest.bench import disk, first_byte, herds, memory
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
 from loadtest.processes import NotStarted, raise_open_files
 
-_ALL = ("herd", "memory", "first-byte")
+_ALL = ("herd", "memory", "first-byte", "disk")
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,6 +61,7 @@ def main() -> int:
         "herd": lambda: herds.measure(candidates, arguments.runs, open_files),
         "memory": lambda: memory.measure(serious, arguments.runs, open_files),
         "first-byte": lambda: first_byte.measure(serious, open_files),
+        "disk": lambda: disk.measure(arguments.runs),
     }
     faults: list[str] = []
     for name in _ALL if arguments.what == "all" else (arguments.what,):
