@@ -56,18 +56,17 @@ async def in_a_small_file_system(tmp_path: Path, origin: str) -> AsyncIterator[t
         },
     }
     file.write_text(yaml.safe_dump(settings))
-    process = Process(
-        await asyncio.create_subprocess_exec(
-            *FILE_SYSTEM,
-            f"mount -t tmpfs -o size=8m none {disk} && exec {sys.executable} -m proxy serve --config {file}",
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+    child = await asyncio.create_subprocess_exec(
+        *FILE_SYSTEM,
+        f"mount -t tmpfs -o size=8m none {disk} && exec {sys.executable} -m proxy serve --config {file}",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
+    process = Process(child)
     try:
         await process.says("^  limits ")
-        yield process, Path(f"/proc/{process.pid}/root{disk}")
+        yield process, Path(f"/proc/{child.pid}/root{disk}")
     finally:
         await process.kill()
 
