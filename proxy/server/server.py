@@ -99,6 +99,7 @@ class Server:
         self.config = config
         self.place = place
         self._sockets = sockets
+        self._disk_later = disk_later
         self._clock = clock or SystemClock()
         self._started_at, self._started_mono = self._clock.now(), self._clock.mono()
         self._started = self._draining = False
@@ -192,7 +193,7 @@ class Server:
         try:
             if self._access_log is not None:
                 self._access_log.open()
-            if self._disk is not None:
+            if self._disk is not None and not self._disk_later:
                 await self._disk.open()
             if self._admin is not None:
                 await self._admin.start()
