@@ -125,6 +125,14 @@ class NotStored(ProxyError):
     status = 504
 
 
+class NotShared(ProxyError):
+    """The key's owner has learnt that its answers are for nobody else: each asks the origin by itself."""
+
+
+class NotForAsker(NotShared):
+    """The owner's answer is not for the request that asked, but perhaps for others that wait with it."""
+
+
 class OriginError(ProxyError):
     """The origin could not be asked, or gave an answer that we cannot pass on."""
 

@@ -38,8 +38,8 @@ Facts = dict[str, object]
 class Explanation:
     """A verdict, its reason, and the facts that it stands on, as JSON values; None where there are none.
 
-    `status` is that of the answer, where it is an error of our own; `owner` tells which worker is asked for the
-    key where this one has nothing.
+    `status` is that of the answer, where it is an error of our own; `owner` tells which worker is asked for
+    the key where this one has nothing.
     """
 
     verdict: Verdict

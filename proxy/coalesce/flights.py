@@ -68,7 +68,8 @@ class Flights:
             seats=sum(flight.seats for flight in self._running),
             waiters=sum(flight.waiters for flight in self._running),
             waiters_served=self._waiters_served + sum(flight.waiters_served for flight in self._running),
-            shareable_fetches=self._shareable_fetches + sum(flight.shareable_fetch for flight in self._running),
+            shareable_fetches=self._shareable_fetches
+            + sum(flight.shareable_fetch for flight in self._running),
             oldest_s=0.0 if oldest is None else now_mono - oldest.started_mono,
         )
 

@@ -43,7 +43,8 @@ def is_for(
 
     Source: RFC 9111 §5.2.1.
     """
-    if word.asked_for_us or b"cache-control" not in request.fields and b"pragma" not in request.fields:
+    fields = request.fields
+    if word.asked_for_us or (b"cache-control" not in fields and b"pragma" not in fields):
         return True
     honours = route.cache.honour_no_cache
     directives = RequestDirectives.parse(request.fields)

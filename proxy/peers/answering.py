@@ -16,9 +16,13 @@ from aiohttp.http_parser import RawRequestMessage
 from proxy.coalesce.answer import Outcome
 from proxy.coalesce.ask import Ask
 from proxy.coalesce.coalescer import Unsliced
-from proxy.errors import ClientGone, NotStored, ProxyError
+from proxy.coalesce.outcomes import Released
+from proxy.coalesce.seat import Seat
+from proxy.errors import ClientGone, NotForAsker, NotShared, NotStored, ProxyError
+from proxy.http.fields import Pair
 from proxy.http.messages import ResponseHead
 from proxy.http.rendering import render_fields
+from proxy.origin.port import ForwardRequest
 from proxy.peers.peers import Peers
 from proxy.peers.question import Heard
 from proxy.peers.word import Trouble, trouble_of, word_field
@@ -27,6 +31,7 @@ from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.key_parts import slice_key
 from proxy.policy.keys import CacheKey
 from proxy.policy.partial import Slice
+from proxy.policy.sharing import ABOUT_THE_REQUEST, Reason
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared, Unanswerable
@@ -39,7 +44,7 @@ logger = logging.getLogger(__name__)
 class Answering(Serving):
     """Answers one question."""
 
-    __slots__ = ("_heard", "_peers")
+    __slots__ = ("_heard", "_parked_in", "_peers")
 
     def __init__(
         self,
@@ -55,6 +60,13 @@ class Answering(Serving):
         super().__init__(services, hall, connection, message, body)
         self._heard = heard
         self._peers = peers
+        self._parked_in: Seat | None = None
+
+    def begin(self) -> bool | Serving:
+        begun = super().begin()
+        if self._joined is not None:
+            self._parked_in = self._joined.seat
+        return begun
 
     def _prepare(self) -> Prepared:
         exchange, client, request = self.exchange, self._heard.client, self._heard.request
@@ -86,6 +98,30 @@ class Answering(Serving):
         ask, number = super()._ask_for(prepared), self._heard.slice_number
         return ask if number is None else ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
 
+    def _forward_for_sharing(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
+        """As for clients; but who would have to go alone goes from where it is, and takes its herd along.
+
+        Were it fetched here, the asker's herd would wait for that answer in vain, a second time.
+        """
+        if alone and not self._heard.alone:
+            raise self._why_alone()
+        return super()._forward_for_sharing(conditions=conditions, alone=alone)
+
+    def _why_alone(self) -> NotShared:
+        outcome = None if self._parked_in is None else self._parked_in.outcome
+        reason = outcome.reason if isinstance(outcome, Released) else self._mark()
+        told = "what the origin gives for this key is not for sharing"
+        return NotForAsker(told) if reason is None or reason in ABOUT_THE_REQUEST else NotShared(told)
+
+    def _mark(self) -> Reason | None:
+        """What was learnt of the key a moment ago."""
+        prepared = self.exchange.prepared
+        assert prepared is not None, "somebody wants a forward request"
+        assert prepared.key is not None, "of a key"
+        cache = self._services.cache
+        key = cache.placed(prepared.key)
+        return cache.not_shareable(key, cache.variant_of(key, prepared.seen))
+
     def _informed(self, head: ResponseHead) -> None:
         if head.status != 100:
             self.exchange.writer.informational(replace(head, fields=end_to_end(head.fields)))
@@ -98,7 +134,11 @@ class Answering(Serving):
             error = NotStored(str(error))  # the asker finds out by itself what there is instead
         exchange, writer = self.exchange, self.exchange.writer
         exchange.reason = str(error)
-        exchange.outcome = Outcome.REFUSED if isinstance(error, NotStored) else Outcome.FAILED
+        exchange.outcome = Outcome.FAILED
+        if isinstance(error, NotStored):
+            exchange.outcome = Outcome.REFUSED
+        elif isinstance(error, NotShared):
+            exchange.outcome = Outcome.RELEASED
         if isinstance(error, ClientGone):
             exchange.client_gone()
             writer.keep_alive = False

@@ -12,8 +12,9 @@ same slots, routes and origins. A question carries a fingerprint of these, and a
 otherwise (in the middle of a reload) declines; then the asker goes to the origin itself.
 
 What is not for sharing is fetched by whoever is asked for it. A key's first answer of that kind comes by its
-owner; then the mark on the key (hit-for-miss) stands with the asker as well. For requests with credentials,
-which mark nothing, it is remembered here for as long that the owner could not help.
+owner, to the question that led the flight there; the other questions are told so, and their askers release
+their own herds at once. The mark on the key (hit-for-miss) then stands with the asker as well. For requests
+with credentials, which mark nothing, it is remembered here for as long that the owner could not help.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from proxy import __version__
 from proxy.clock import Clock
 from proxy.coalesce.answer import Outcome
 from proxy.config.settings import Config, OriginSettings
-from proxy.errors import NotStored
+from proxy.errors import NotShared, NotStored
 from proxy.origin.port import OnInformational
 from proxy.peers.answer import OwnersAnswer
 from proxy.peers.link import Link
@@ -98,7 +99,7 @@ class Peers:
         """The answer of whoever is first in the key's order and can be reached.
 
         None if that is this worker, or has nothing to give. Raises: what the other one could not get past
-        (OriginError and its kin).
+        (OriginError and its kin), and NotShared.
         """
         for slot in self._order(question.key):
             if slot == self.place.slot:
@@ -120,8 +121,9 @@ class Peers:
         if trouble.name == _DECLINED:
             self._questions[Reply.DECLINED] += 1
             return
-        self._questions[Reply.TROUBLE] += 1
-        raise trouble.error()
+        error = trouble.error()
+        self._questions[Reply.RELEASED if isinstance(error, NotShared) else Reply.TROUBLE] += 1
+        raise error
 
     def _answered(self, question: Question, answer: OwnersAnswer) -> OwnersAnswer:
         word = answer.word

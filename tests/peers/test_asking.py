@@ -214,16 +214,30 @@ async def test_the_herd_of_an_uncacheable_key_is_released_in_parallel_at_every_w
     ]
     await machine.until(lambda: machine.seats == 17)
     rule.release(1)
-    # The leader at the owner has its answer; all others of the owner go at once, and so do the two flights
-    # that the others lead, which then release theirs.
-    await machine.until(lambda: rule.held == 4 + 2)
-    rule.release(6)
-    await machine.until(lambda: rule.held == 8)
+    await machine.until(lambda: rule.held == 14, "all at the origin at once")
     rule.release()
     await leader.expect(200, b"mine")
     for herd in herds:
         await herd.expect(200, b"mine")
     assert machine.origin.asked() == 15
+    assert machine.questions() == {"released": 2}
+
+
+async def test_who_may_not_have_it_leaves_the_others_of_its_worker_to_share_it(two: Machine) -> None:
+    """A cookie takes no guessed lifetime; those without one share it all the same."""
+    rule = two.origin.on("GET /a").hold().reply(200, b"A", last_modified="Thu, 01 Jan 1970 00:00:00 GMT")
+    owner, other = two.order("/a")
+    first = two.at(owner).send("GET /a")
+    await two.until(lambda: rule.held == 1)
+    with_cookie = two.at(other).send("GET /a", cookie="a=1")
+    await two.until(lambda: two.seats == 3)  # with that of the question
+    without = two.many_at(other, 5).send("GET /a")
+    await two.until(lambda: two.seats == 8)
+    rule.release()
+    await first.expect(200, b"A")
+    await with_cookie.expect(200, b"A")
+    await without.expect(200, b"A")
+    assert two.origin.asked() <= 3
 
 
 async def test_a_variant_is_shared_among_those_who_select_it(machine: Machine) -> None:

@@ -78,6 +78,7 @@ class _Scripted:
     """Gives these, one after the other."""
 
     reachable = True
+    waited_for = 0
 
     def __init__(self, *given: object) -> None:
         self._given = list(given)
