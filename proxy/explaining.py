@@ -26,7 +26,7 @@ from proxy.policy.key_changes import key_changes
 from proxy.policy.key_parts import parts_of_key
 from proxy.policy.keys import CacheKey
 from proxy.policy.request_checks import check_request
-from proxy.policy.sharing import JoinRefusal, may_join, may_take
+from proxy.policy.sharing import JoinRefusal, holds_for, may_join, may_take
 from proxy.policy.target_uri import request_of_url
 from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
 from proxy.verdicts import PASSED_BECAUSE, Verdict, verdict_of
@@ -124,6 +124,8 @@ class Explainer:
         entry = glance.get(key, variant)
         flight = self._coalescer.running(ask)
         not_shareable = glance.not_shareable(key, variant)
+        if not_shareable is not None and not holds_for(not_shareable, ask.request, route=ask.route):
+            not_shareable = None
         verdict, because, status = verdict_of(
             step, ask, entry=entry, stand_in=stand_in, not_shareable=not_shareable, now_mono=now_mono
         )

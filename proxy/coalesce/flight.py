@@ -40,15 +40,7 @@ from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, 
 from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.seat import Seat
 from proxy.coalesce.told import is_for
-from proxy.errors import (
-    ClientError,
-    FlightFailed,
-    NotForAsker,
-    NotShared,
-    OriginProtocolError,
-    OriginUnreachable,
-    ProxyError,
-)
+from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import ForwardRequest, Framing, OriginResponse
 from proxy.peers.word import OwnersWord
@@ -69,6 +61,7 @@ from proxy.policy.sharing import (
     Shareable,
     Verdict,
     WaitingOnly,
+    holds_for,
     judge,
     may_take,
 )
@@ -448,7 +441,8 @@ class Flight:
                     return Regroup()
                 return stream
             case NotForSharing(reason=reason):
-                return Released(reason)
+                holds = holds_for(reason, seat.request, route=self.plan.route)
+                return Released(reason) if holds else Regroup()
             case OriginFailed(status=status):
                 return Failed(
                     FlightFailed(
@@ -559,8 +553,6 @@ class Flight:
             self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
         if isinstance(error, OriginUnreachable):
             for_s = self.plan.route.coalesce.unreachable_for_s
-        if isinstance(error, NotShared):
-            self._not_shared(error)
             self._cache.keys.mark_unreachable(self.plan.key, str(error), for_s=for_s)
         told = Failed(FlightFailed(f"the request waited for failed: {cause}"))
         for seat in self._seats:
@@ -573,18 +565,6 @@ class Flight:
 
     def _over(self) -> None:
         self.state = State.OVER
-    def _not_shared(self, error: NotShared) -> None:
-        """The owner of the key shares it with nobody, or not with the leader: then the others try again."""
-        self.ending = Ending.NOT_FOR_SHARING
-        for_all = not isinstance(error, NotForAsker)
-        if for_all:
-            for_s = self.plan.route.coalesce.not_shareable_for_s
-            self._cache.keys.mark_not_shareable(self.plan.key, self.plan.variant, Reason.OWNER, for_s=for_s)
-        for seat in self._seats:
-            if not seat.settled:
-                regroups = seat.role is Role.WAITER and not for_all
-                seat.settle(Regroup() if regroups else Released(Reason.OWNER))
-
         for future in self._head_waiters:
             if not future.done():
                 future.set_result(None)

@@ -28,7 +28,7 @@ from proxy.policy.cache_status import ForwardReason
 from proxy.policy.decide import Decision, Forward, OnlyIfCached, ServeStored, decide, may_serve_stale_on_error
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.ranges import parse_range
-from proxy.policy.sharing import Reason, may_take
+from proxy.policy.sharing import Reason, holds_for, may_take
 
 MAX_REGROUPS = 3
 """After this many times an exchange stops looking for company: an origin whose `Vary` changes with each
@@ -133,10 +133,16 @@ def next_step(ask: Ask, wait: Wait, *, stored: Stored, flights: Flights, now_mon
         ask.route.coalesce.enabled
         and not ask.with_authorization
         and wait.regroups <= MAX_REGROUPS
-        and stored.not_shareable(ask.key, look.variant) is None
+        and not _marked(ask, look.variant, stored)
         and range_is_near(ask, received_bytes=0)
     )
     return Lead(look, joinable)
+
+
+def _marked(ask: Ask, variant: Variant, stored: Stored) -> bool:
+    """Whether an answer was not for sharing a moment ago, for a reason that holds for this request, too."""
+    reason = stored.not_shareable(ask.key, variant)
+    return reason is not None and holds_for(reason, ask.request, route=ask.route)
 
 
 def look_up(ask: Ask, *, stored: Stored, now_mono: float) -> Serve | Refuse | Look:

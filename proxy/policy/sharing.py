@@ -77,23 +77,6 @@ class Reason(StrEnum):
     CACHE_DISABLED = "cache-disabled"
     BYPASS = "bypass"
     """By a rule of the route, its `cookies: bypass` included."""
-    OWNER = "owner"
-    """The worker that owns the key says so; it knows which of the other reasons it is."""
-
-
-ABOUT_THE_REQUEST = frozenset(
-    {
-        Reason.AUTHORIZATION,
-        Reason.BYPASS,
-        Reason.CACHE_DISABLED,
-        Reason.CONDITIONAL,
-        Reason.COOKIE_HEURISTIC,
-        Reason.COOKIE_LIFETIME_ZERO,
-        Reason.METHOD,
-        Reason.REQUEST_NO_STORE,
-    }
-)
-"""Reasons that hold for one request and not for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +102,8 @@ class WaitingOnly:
 class NotForSharing:
     """For the leader alone; the others make their own requests, at once and in parallel.
 
-    `marks`: the next requests for the key need not wait to learn the same (hit-for-miss).
+    `marks`: the next requests for the key that the reason holds for (`holds_for`) need not wait to learn the
+    same (hit-for-miss).
     `store_terms`: set if it may be stored all the same, to be validated before each use.
     """
 
@@ -266,11 +250,9 @@ def _credentials_forbid(request: RequestHead, terms: Terms, route: RouteSettings
     """What in the credentials of a request forbids that it shares a response under these terms."""
     if b"authorization" in request.fields and not terms.with_authorization:
         return Reason.AUTHORIZATION
-    if terms.explicit or not choices_of(route.cache).cookie_needs_explicit_lifetime:
+    if terms.source is not LifetimeSource.HEURISTIC or not _has_cookie(request, route):
         return None
-    if _has_cookie(request, route):
-        return Reason.COOKIE_HEURISTIC
-    return None
+    return Reason.COOKIE_HEURISTIC if choices_of(route.cache).cookie_needs_explicit_lifetime else None
 
 
 def _has_cookie(request: RequestHead, route: RouteSettings) -> bool:
@@ -358,6 +340,15 @@ def _marks(request: RequestHead, response: ResponseHead, reason: Reason) -> bool
     if response.status >= 400 or response.status in (206, 304) or b"authorization" in request.fields:
         return False
     return reason not in _ABOUT_THE_REQUEST
+
+
+def holds_for(reason: Reason, request: RequestHead, *, route: RouteSettings) -> bool:
+    """Whether an answer that was not for sharing for this reason tells the same of the request.
+
+    A cookie beside a guessed lifetime is the asker's alone: those without Cookie share what they get, and if
+    one client's cookie sent them to the origin each, it would be a lever with which to undo the coalescing.
+    """
+    return reason is not Reason.COOKIE_HEURISTIC or _has_cookie(request, route)
 
 
 def may_take(

@@ -6,6 +6,8 @@ import pytest
 
 from tests.scenario import World
 
+GUESSED = {"date": "Fri, 15 Jan 2027 08:00:00 GMT", "last_modified": "Fri, 15 Jan 2027 07:00:00 GMT"}
+
 
 async def test_requests_with_authorization_wait_for_nobody(world: World) -> None:
     rule = world.origin.on("GET /a").hold()
@@ -84,15 +86,57 @@ async def test_cookies_are_forwarded_and_share_explicitly_fresh_answers(world: W
 
 
 async def test_an_answer_that_is_fresh_by_guess_only_is_not_shared_with_cookies(world: World) -> None:
-    world.origin.on("GET /a").reply(
-        200, b"A", date="Fri, 15 Jan 2027 08:00:00 GMT", last_modified="Fri, 15 Jan 2027 07:00:00 GMT"
-    )
+    world.origin.on("GET /a").reply(200, b"A", **GUESSED)
     await world.client().send("GET /a").expect(200, b"A")
     await world.client().send("GET /a").expect(200, b"A")
     assert world.origin.asked() == 1
     await world.client().send("GET /a", cookie="id=1").expect(200, b"A")
     await world.client().send("GET /a", cookie="id=2").expect(200, b"A")
     assert world.origin.asked() == 3
+
+
+async def test_a_cookie_beside_a_guessed_lifetime_ends_no_coalescing_for_others(world: World) -> None:
+    rule = world.origin.on("GET /a").hold().reply(200, b"A", **GUESSED)
+    first = world.client().send("GET /a", cookie="id=1")
+    await world.until(lambda: rule.held == 1)
+    rule.release(1)
+    await first.expect(200, b"A")
+    clients = world.clients(10).send("GET /a")
+    await world.until(lambda: world.seats == 10 and rule.held == 1)
+    rule.release()
+    await clients.expect(200, b"A")
+    assert world.origin.asked() == 2
+
+
+async def test_a_herd_led_by_one_with_a_cookie_forms_anew_without_it(world: World) -> None:
+    rule = world.origin.on("GET /a").hold().reply(200, b"A", **GUESSED)
+    leader = world.client().send("GET /a", cookie="id=1")
+    await world.until(lambda: rule.held == 1)
+    with_cookies = [world.client().send("GET /a", cookie=f"id={number}") for number in range(2, 5)]
+    without = world.clients(10).send("GET /a")
+    await world.until(lambda: world.seats == 14)
+    rule.release(1)
+    await leader.expect(200, b"A")
+    await world.until(lambda: rule.held == 4, "those with cookies, and one of the others")
+    rule.release()
+    await without.expect(200, b"A")
+    for client in with_cookies:
+        await client.expect(200, b"A")
+    assert world.origin.asked() == 5
+    assert world.entries == 1
+
+
+async def test_those_with_cookies_do_not_wait_twice_to_learn_that_a_lifetime_is_guessed(world: World) -> None:
+    rule = world.origin.on("GET /a").hold().reply(200, b"A", **GUESSED)
+    first = world.client().send("GET /a", cookie="id=1")
+    await world.until(lambda: rule.held == 1)
+    rule.release(1)
+    await first.expect(200, b"A")
+    others = [world.client().send("GET /a", cookie=f"id={number}") for number in range(2, 7)]
+    await world.until(lambda: rule.held == 5, "all at the origin at once")
+    rule.release()
+    for client in others:
+        await client.expect(200, b"A")
 
 
 async def test_who_comes_in_the_middle_of_a_fill_is_judged_like_who_waited(world: World) -> None:

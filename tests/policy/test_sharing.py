@@ -22,6 +22,7 @@ from proxy.policy.sharing import (
     Shareable,
     Verdict,
     WaitingOnly,
+    holds_for,
     judge,
     may_join,
     may_take,
@@ -135,6 +136,7 @@ def test_a_route_lifetime_never_shares_what_is_forbidden(fields: str) -> None:
         ),
         pytest.param(FRESH, "Authorization: Basic eA==", Reason.AUTHORIZATION, False, id="authorization"),
         pytest.param(HEURISTIC, "Cookie: a=b", Reason.COOKIE_HEURISTIC, True, id="cookie-with-heuristic"),
+        pytest.param("", "Cookie: a=b", Reason.NO_FRESHNESS, True, id="cookie-and-nothing-said"),
         pytest.param(FRESH, "Cache-Control: no-store", Reason.REQUEST_NO_STORE, False, id="request-no-store"),
         pytest.param(
             "Cache-Control: public",
@@ -511,3 +513,18 @@ def test_a_failure_does_not_replace_what_may_stand_in_for_it() -> None:
 
     assert isinstance(judged(""), OriginFailed)
     assert isinstance(judged("Cache-Control: max-age=60"), Shareable), "the origin itself said so"
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked", "cookies", "holds"),
+    [
+        pytest.param(Reason.COOKIE_HEURISTIC, "", "forward", False, id="a-cookie-of-another"),
+        pytest.param(Reason.COOKIE_HEURISTIC, "Cookie: a=b", "forward", True, id="cookies-on-both"),
+        pytest.param(Reason.COOKIE_HEURISTIC, "Cookie: a=b", "strip", False, id="a-cookie-nobody-sees"),
+        pytest.param(Reason.PRIVATE, "", "forward", True, id="what-the-answer-says"),
+    ],
+)
+def test_what_was_not_for_sharing_for_a_cookie_tells_nothing_of_those_without(
+    reason: Reason, asked: str, cookies: str, holds: bool
+) -> None:
+    assert holds_for(reason, request(asked), route=route(cookies=cookies)) is holds

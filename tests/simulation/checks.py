@@ -278,7 +278,7 @@ class Checks:
             return
         since_s = self.world.clock.mono() - MARKED_FOR_S - INSTANT_S
         marked = any(
-            other.head_at is not None and other.head_at >= since_s and other.marks
+            other.head_at is not None and other.head_at >= since_s and other.marks(client)
             for other in self.world.origin.forwards
             if other.client.key == client.key
         )

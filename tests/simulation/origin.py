@@ -54,14 +54,18 @@ class Forwarded:
             f"<forward {self.number} for {self.client!r}: {self.kind} {self.status} version {self.version}>"
         )
 
-    @property
-    def marks(self) -> bool:
-        """Whether what came of it lets the next requests for the key go by themselves."""
+    def marks(self, client: Client) -> bool:
+        """Whether what came of it lets the next requests for the key that are like this client's go alone."""
         traits = self.client.traits
         if traits.has(b"authorization") or self.status not in ((200, 304) if self.validates else (200,)):
             return False
-        with_cookie = self.kind in (kinds.ZERO, kinds.HEURISTIC) and traits.has(b"cookie")
-        return self.kind.marks or with_cookie
+        with_cookie = self.kind is kinds.ZERO and traits.has(b"cookie")
+        return self.kind.marks or with_cookie or (self.guessed and client.traits.has(b"cookie"))
+
+    @property
+    def guessed(self) -> bool:
+        """Whether it is for its client alone since the lifetime is guessed and a cookie was sent."""
+        return self.kind is kinds.HEURISTIC and self.client.traits.has(b"cookie")
 
 
 class SimulatedOrigin(MemoryOrigin):

@@ -21,6 +21,7 @@ TABLE: Final[tuple[Transition, ...]] = (
     ("waiting-only", "waiter", "released"),
     ("not-for-sharing", "leader", "stream"),
     ("not-for-sharing", "waiter", "released"),
+    ("not-for-sharing", "waiter", "regroup: the leader's cookie"),
     ("not-for-sharing", "alone", "stream"),
     ("origin-failed", "leader", "its answer"),
     ("origin-failed", "leader", "stale"),

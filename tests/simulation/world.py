@@ -312,9 +312,15 @@ class World:
                     flight.epoch, flight.plan.key, flight.tags, until=seat.epoch
                 )
                 alike = variant_of(flight.varies_on, seat.request) == flight.variant
-                explained = reelection or fenced or not alike
-                self.checks.expect(explained, "sent back for no reason", client, flight)
-                why = "a new leader" if reelection else "a purge in between" if fenced else "another variant"
+                own_cookie = self.forwarded_by(flight).guessed and not client.traits.has(b"cookie")
+                reasons = {
+                    "a new leader": reelection,
+                    "a purge in between": fenced,
+                    "another variant": not alike,
+                    "the leader's cookie": own_cookie,
+                }
+                why = next((reason for reason, holds in reasons.items() if holds), None)
+                self.checks.expect(why is not None, "sent back for no reason", client, flight)
                 self._count(ending, role, f"regroup: {why}")
 
     def _in_time(self, client: Client, seat: Seat) -> None:
