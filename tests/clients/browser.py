@@ -49,6 +49,11 @@ class Load:
     from_cache: bool = False
     """Whether it was answered from the browser's cache without asking."""
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the answer has begun, and the browser has told all that it tells of it."""
+        return bool(self.status) and (self.from_cache or bool(self.wire_status and self.sent))
+
 
 class Page:
     """A tab. Raises from every call: TimeoutError if the browser does not answer."""
@@ -118,16 +123,13 @@ class Page:
         ))  # fmt: skip
 
     async def loads(self, url: str, count: int) -> list[Load]:
-        """The page's requests for the URL, in order, once so many have come."""
+        """The page's requests for the URL that were answered, in order, once there are so many."""
 
-        def found() -> list[Load]:
-            return [load for load in self._loads.values() if load.url == url]
+        def answered() -> list[Load]:
+            return [load for load in self._loads.values() if load.url == url and load.is_told]
 
-        def is_told(load: Load) -> bool:
-            return bool(load.status) and (load.from_cache or bool(load.wire_status and load.sent))
-
-        await self.until(lambda: len([load for load in found() if is_told(load)]) >= count)
-        return found()
+        await self.until(lambda: len(answered()) >= count)
+        return answered()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition on what the browser told."""
