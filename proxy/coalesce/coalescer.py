@@ -274,6 +274,24 @@ class Coalescer:
         )
         return self._flights.start(plan, joinable=True)
 
+    async def bring(self, ask: Ask) -> None:
+        """Store here what the owner of the key has stored; `ask.forward` asks for that and no more."""
+        ask = _as_get(ask.placed(self.cache))
+        variant = self.cache.variant_of(ask.key, ask.request)
+        if self._flights.find(ask.key, variant) is not None:
+            return
+        plan = FlightPlan(
+            key=ask.key,
+            target_key=ask.target_key,
+            variant=variant,
+            request=ask.request,
+            route=ask.route,
+            origin=ask.origin,
+            forward=ask.forward(conditions=(), alone=False),
+            background=True,
+        )
+        await self._flights.start(plan, joinable=False).wait_over()
+
     def _refresh_ahead(self, ask: Ask, variant: Variant, entry: Entry) -> None:
         """A hit on what will expire soon: if it is popular, validate it before a herd finds it stale."""
         if not ask.with_authorization and self._refreshing.is_due(entry, ask.route.cache):

@@ -40,7 +40,16 @@ from proxy.coalesce.outcomes import Ending, Failed, Outcome, Regroup, Released, 
 from proxy.coalesce.plan import FlightPlan
 from proxy.coalesce.seat import Seat
 from proxy.coalesce.told import is_for
-from proxy.errors import ClientError, FlightFailed, OriginProtocolError, OriginUnreachable, ProxyError
+from proxy.errors import (
+    ClientError,
+    FlightFailed,
+    NotForAsker,
+    NotShared,
+    NotStored,
+    OriginProtocolError,
+    OriginUnreachable,
+    ProxyError,
+)
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.origin.port import ForwardRequest, Framing, OriginResponse
 from proxy.peers.word import OwnersWord
@@ -239,6 +248,11 @@ class Flight:
             future = asyncio.get_running_loop().create_future()
             self._head_waiters.append(future)
             await future
+
+    async def wait_over(self) -> None:
+        """Wait until it ended, with or without an answer."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
 
     def _goes_on_alone(self) -> bool:
         if self.state is State.OVER or self.body.ended:
@@ -550,7 +564,10 @@ class Flight:
                 if self.ending is Ending.BODY_CUT:
                     logger.warning("fill_cut key=%r seats=%d reason=%s", self.key, len(self._seats), cause)
         else:
-            self.ending = Ending.UNREACHABLE if isinstance(error, ProxyError) else Ending.ABANDONED
+            given_up = isinstance(error, NotStored) or not isinstance(error, ProxyError)
+            self.ending = Ending.ABANDONED if given_up else Ending.UNREACHABLE
+        if isinstance(error, NotShared):
+            self._not_shared(error)
         if isinstance(error, OriginUnreachable):
             for_s = self.plan.route.coalesce.unreachable_for_s
             self._cache.keys.mark_unreachable(self.plan.key, str(error), for_s=for_s)
@@ -562,6 +579,18 @@ class Flight:
                     seat.settle(Regroup(reelection=True))
                 else:
                     seat.settle(Failed(cause) if seat.role is not Role.WAITER else told)
+
+    def _not_shared(self, error: NotShared) -> None:
+        """The owner of the key shares it with nobody, or not with the leader: then the others try again."""
+        self.ending = Ending.NOT_FOR_SHARING
+        for_all = not isinstance(error, NotForAsker)
+        if for_all:
+            for_s = self.plan.route.coalesce.not_shareable_for_s
+            self._cache.keys.mark_not_shareable(self.plan.key, self.plan.variant, Reason.OWNER, for_s=for_s)
+        for seat in self._seats:
+            if not seat.settled:
+                regroups = seat.role is Role.WAITER and not for_all
+                seat.settle(Regroup() if regroups else Released(Reason.OWNER))
 
     def _over(self) -> None:
         self.state = State.OVER

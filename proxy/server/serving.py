@@ -41,6 +41,7 @@ from proxy.errors import (
     ClientError,
     ClientGone,
     ExpectationFailed,
+    NotStored,
     OriginError,
     OriginOverloaded,
     OriginUnreachable,
@@ -236,7 +237,12 @@ class Serving:
             if self._answer is not None and self._deliver_at_once(prepared, self._answer):
                 return self._end()
             return self
-        step = coalescer.try_now(ask, wait)
+        try:
+            step = coalescer.try_now(ask, wait)
+        except NotStored:
+            if self._may_be_stored_elsewhere(prepared):
+                return self
+            raise
         if isinstance(step, Answer):
             self._answer = step
             if self._deliver_at_once(prepared, step):
@@ -391,15 +397,26 @@ class Serving:
 
     # shared answers
 
+    def _may_be_stored_elsewhere(self, prepared: Prepared) -> bool:
+        """Whether a request that leads no flight is for what another worker may have."""
+        owners, key = self._services.owners, prepared.key
+        if owners is None or key is None:
+            return False
+        leads = prepared.request.method == "GET" and not prepared.directives.only_if_cached
+        return not leads and owners.asks(self._services.cache.placed(key), alone=False)
+
     async def _share(self, prepared: Prepared, ask: Ask) -> None:
+        coalescer = self._services.coalescer
         answer: Answer | PassThrough | None = self._answer
         if answer is None:
             joined, self._joined = self._joined, None
-            wait = self._wait or self._services.coalescer.wait_for(ask)
+            wait = self._wait or coalescer.wait_for(ask)
             if joined is None:
+                if self._may_be_stored_elsewhere(prepared) and not coalescer.stored_now(ask):
+                    await coalescer.bring(replace(ask, forward=self._forward_for_stored))
                 answer = await self._services.slicing.answer(ask, wait)
             else:
-                answer = await self._services.coalescer.answer(ask, wait, joined=joined)
+                answer = await coalescer.answer(ask, wait, joined=joined)
         if isinstance(answer, PassThrough):
             await self._pass(prepared, answer.forward, answer.outcome)
             return
@@ -479,6 +496,16 @@ class Serving:
         )
         question = self._question(prepared, conditions, alone=alone)
         return forward if question is None else replace(forward, question=question)
+
+    def _forward_for_stored(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
+        """For what the owner of the key has stored, and nothing that the origin would have to give."""
+        prepared = self.exchange.prepared
+        assert prepared is not None, "what may be shared has a route"
+        request, route = replace(prepared.request, method="GET"), prepared.route.settings
+        question = self._question(prepared, conditions, alone=alone, stored_only=True)
+        assert question is not None, "the owner was looked for"
+        forward = self._forward_request(request, route, leader_of_flight=True)
+        return replace(forward, question=question)
 
     def _question(
         self, prepared: Prepared, conditions: tuple[Pair, ...], *, alone: bool, stored_only: bool = False

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from proxy.policy.purges import Everything
 from tests.peers.machine import Machine
 from tests.scenario_client import Response
 
@@ -366,3 +367,65 @@ async def test_every_worker_explains_who_owns_a_key(machine: Machine) -> None:
     for slot in range(3):
         explained = machine.worker(slot).proxy.explainer.explain("http://shop.example/a")
         assert explained.owner == {"slot": machine.owner("/a")}
+
+
+# requests that lead no flight
+
+
+async def test_head_is_answered_from_what_the_owner_has(two: Machine) -> None:
+    two.origin.on("GET /a").reply(200, b"A" * 50, cache_control="max-age=60")
+    owner, other = two.order("/a")
+    await two.at(owner).send("GET /a").expect(200)
+    answer = await two.at(other).send("HEAD /a").expect(200, b"", content_length="50")
+    assert answer.cache_status == {"hit": True, "ttl": 60}
+    assert two.origin.asked() == 1
+
+
+async def test_head_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) -> None:
+    two.origin.on("HEAD /a").reply(200, b"A" * 50, cache_control="max-age=60")
+    await two.at(two.order("/a")[1]).send("HEAD /a").expect(200, b"", content_length="50")
+    assert two.questions() == {"declined": 1}
+    assert two.origin.asked("HEAD /a") == two.origin.asked() == 1
+
+
+async def test_only_if_cached_is_about_the_whole_machine(two: Machine) -> None:
+    two.origin.on("GET /a").reply(200, b"A", cache_control="max-age=60")
+    owner, other = two.order("/a")
+    await two.at(other).send("GET /a", cache_control="only-if-cached").expect(504)
+    await two.at(owner).send("GET /a").expect(200, b"A")
+    await two.at(other).send("GET /a", cache_control="only-if-cached").expect(200, b"A")
+    assert two.origin.asked() == 1
+
+
+# purges
+
+
+async def test_what_the_owner_gave_before_its_purge_does_not_stay_behind_it(two: Machine) -> None:
+    """The asker is purged first; so each purge comes twice, the second time when all have had it once."""
+    two.origin.on("GET /a").reply(200, b"old", cache_control="max-age=60")
+    owner, other = two.order("/a")
+    await two.at(owner).send("GET /a").expect(200, b"old")
+
+    def purge(slot: int) -> None:
+        two.worker(slot).proxy.cache.purge_here(Everything(), soft=False, kind=None)
+
+    purge(other)
+    await two.at(other).send("GET /a").expect(200, b"old")
+    purge(owner)
+    for slot in range(2):
+        purge(slot)
+    two.origin.on("GET /a").reply(200, b"new", cache_control="max-age=60")
+    for slot in range(2):
+        await two.at(slot).send("GET /a").expect(200, b"new")
+
+
+async def test_a_question_under_way_brings_nothing_across_a_purge(two: Machine) -> None:
+    rule = two.origin.on("GET /a").hold().reply(200, b"old", cache_control="max-age=60")
+    owner, other = two.order("/a")
+    client = two.at(other).send("GET /a")
+    await two.until(lambda: rule.held == 1)
+    for slot in (owner, other):
+        two.worker(slot).proxy.cache.purge_here(Everything(), soft=False, kind=None)
+    rule.release()
+    await client.expect(200, b"old")
+    assert [two.worker(slot).statistics().proxy.memory.entries for slot in range(2)] == [0, 0]
