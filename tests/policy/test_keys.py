@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,3 +220,17 @@ def test_variants_are_told_apart_by_meaning(name: bytes, one: str, other: str, s
 def test_only_an_absent_field_has_no_value(lines: list[bytes], name: bytes) -> None:
     head = RequestHead("GET", b"/", Fields((name.title(), line) for line in lines))
     assert (variant_of((name,), head) == (None,)) == (not lines)
+
+
+@given(st.text(alphabet=" \t,;aB=", max_size=30).map(str.encode))
+def test_space_around_separators_makes_no_variant(value: bytes) -> None:
+    asked = RequestHead("GET", b"/", Fields([(b"Accept-Encoding", value)]))
+    expected = re.sub(rb"[ \t]*([,;])[ \t]*", rb"\1", value.strip(b" \t").lower())
+    assert variant_of((b"accept-encoding",), asked) == (expected,)
+
+
+def test_a_long_run_of_spaces_is_no_lever() -> None:
+    asked = RequestHead("GET", b"/", Fields([(b"Accept-Encoding", b"a" + b" " * 60_000 + b"b")]))
+    began = time.process_time()
+    variant_of((b"accept-encoding",), asked)
+    assert time.process_time() - began < 1.0  # by a pattern it was half a minute
