@@ -77,6 +77,23 @@ class Reason(StrEnum):
     CACHE_DISABLED = "cache-disabled"
     BYPASS = "bypass"
     """By a rule of the route, its `cookies: bypass` included."""
+    OWNER = "owner"
+    """The worker that owns the key says so; it knows which of the other reasons it is."""
+
+
+ABOUT_THE_REQUEST = frozenset(
+    {
+        Reason.AUTHORIZATION,
+        Reason.BYPASS,
+        Reason.CACHE_DISABLED,
+        Reason.CONDITIONAL,
+        Reason.COOKIE_HEURISTIC,
+        Reason.COOKIE_LIFETIME_ZERO,
+        Reason.METHOD,
+        Reason.REQUEST_NO_STORE,
+    }
+)
+"""Reasons that hold for one request and not for the next."""
 
 
 @dataclass(frozen=True, slots=True)
