@@ -175,10 +175,14 @@ def keeps_alive(head: ResponseHead) -> bool:
 
     A 204 that announces a body is answered for by nobody: what the origin sends after it is not waited for.
     """
-    tokens = [token.lower() for token in head.fields.members(b"connection")]
-    if b"close" in tokens:
-        return False
-    if head.minor_version == 0 and b"keep-alive" not in tokens:
-        return False
+    said = head.fields.get(b"connection")
+    if (said is None and head.minor_version == 0) or (said is not None and said != b"keep-alive"):
+        tokens = [token.lower() for token in head.fields.members(b"connection")]
+        if b"close" in tokens:
+            return False
+        if head.minor_version == 0 and b"keep-alive" not in tokens:
+            return False
+    if head.status != 204:
+        return True
     announces = b"transfer-encoding" in head.fields or head.fields.get(b"content-length") not in (None, b"0")
-    return not (head.status == 204 and announces)
+    return not announces

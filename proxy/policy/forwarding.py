@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from proxy.config.settings import CookieRule, HeaderRules, RouteSettings, SetCookieRule
 from proxy.errors import OriginProtocolError
@@ -239,6 +239,7 @@ def _client_fields(request: RequestHead, kept: list[Pair], client: ClientAddress
     return added
 
 
+@lru_cache(maxsize=4096)
 def _forwarded_element(client: ClientAddress, host: bytes) -> bytes:
     """One element of Forwarded (RFC 7239 §4, §6)."""
     element = b"for=%b" % _node(client.ip)
@@ -260,6 +261,7 @@ def _token_or_quoted(value: bytes) -> bytes:
     return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
+@cache
 def _via(minor_version: int, via_name: str) -> Pair:
     return (b"Via", b"1.%d %b" % (minor_version, via_name.encode()))
 
@@ -277,16 +279,18 @@ def response_fields(
     fields = end_to_end(response.fields)
     if route.set_cookie is SetCookieRule.STRIP and route.cache.enabled:
         fields = fields.without((b"set-cookie",))
-    if received_at is not None and response.status >= 200 and b"date" not in fields:
-        fields = fields.with_added((b"Date", format_http_date(received_at)))
-    fields = fields.with_added(_via(response.minor_version, via_name))
-    fields = apply_rules(fields, route.response_headers)
+    added = [_via(response.minor_version, via_name)]
+    if received_at is not None and response.status >= 200 and b"date" not in response.fields:
+        added.insert(0, (b"Date", format_http_date(received_at)))
+    fields = apply_rules(fields.with_added(*added), route.response_headers)
     assert_safe(fields)
     return fields
 
 
 def apply_rules(fields: Fields, rules: HeaderRules) -> Fields:
     """The fields after a route's rules: remove, then set, then add."""
+    if not (rules.remove or rules.set or rules.add):
+        return fields
     replaced = [name.lower().encode() for name in (*rules.remove, *rules.set)]
     if replaced:
         fields = fields.without(replaced)
@@ -301,8 +305,12 @@ def assert_safe(fields: Fields) -> None:
 
     Raises: OriginProtocolError; on either leg, since such a field got past a parser that must not let it.
     """
-    if not _UNSAFE.search(b"".join([value for _, value in fields])) and all(
-        map(_TOKEN.fullmatch, [name for name, _ in fields])
+    pairs = fields.pairs()
+    names = [name for name, _ in pairs]
+    if (
+        all(names)
+        and _TOKEN.fullmatch(b"".join(names))
+        and not _UNSAFE.search(b"".join([value for _, value in pairs]))
     ):
         return
     name, value = next(pair for pair in fields if not _TOKEN.fullmatch(pair[0]) or _UNSAFE.search(pair[1]))

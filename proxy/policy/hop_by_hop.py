@@ -26,6 +26,8 @@ which we do not, and they must not be stored (RFC 9110 §11.7, RFC 9111 §3.1). 
 are dropped.
 """
 
+_NOT_END_TO_END = HOP_BY_HOP | {b"content-length"}
+
 _NEVER_CONNECTION_SPECIFIC = frozenset(
     {
         b"age",
@@ -69,12 +71,16 @@ def end_to_end(fields: Fields) -> Fields:
     Content-Length goes because whoever writes the message writes its framing: see `declared_length`.
     Idempotent. It takes away before anything is added, so that a peer can take away nothing of ours.
     """
+    if fields.get(b"connection") in (None, b"keep-alive"):
+        return fields.without(_NOT_END_TO_END)
     return fields.without(hop_by_hop_names(fields) | {b"content-length"})
 
 
 def hop_by_hop_names(fields: Fields) -> frozenset[bytes]:
     """Lower-case names of what is hop-by-hop in this message: the standard set, and what Connection names."""
     if b"connection" not in fields:
+        return HOP_BY_HOP
+    if fields.get(b"connection") == b"keep-alive":
         return HOP_BY_HOP
     named = {name.lower() for name in fields.members(b"connection")}
     return HOP_BY_HOP.union(filter(may_be_named, named))

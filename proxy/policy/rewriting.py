@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from proxy.config.settings import RewriteSettings, RouteSettings
+from proxy.config.settings import RouteSettings
 from proxy.errors import ClientError
 from proxy.http.messages import RequestHead
 from proxy.policy.query import with_normal_query
 
-_NOTHING = RewriteSettings()
 _PATH = re.compile(rb"/[!\"$->@-~]*")  # visible ASCII less # and ?
 
 
@@ -37,7 +36,8 @@ def keyed_target(request: RequestHead, *, route: RouteSettings) -> bytes:
 def _rewritten(request: RequestHead, route: RouteSettings) -> bytes:
     """`strip_prefix` goes only where whole segments match, `*` is never rewritten."""
     rewrite = route.rewrite
-    if rewrite == _NOTHING or not request.target.startswith(b"/"):
+    nothing = rewrite.pattern is None and rewrite.strip_prefix is None and rewrite.add_prefix is None
+    if nothing or not request.target.startswith(b"/"):
         return request.target
     path, question_mark, query = request.target.partition(b"?")
     if rewrite.pattern is not None and rewrite.replacement is not None:

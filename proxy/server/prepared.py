@@ -10,7 +10,7 @@ A head enters the table on second sight (`server/head_table.py`); one that is re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp.http_parser import RawRequestMessage
@@ -19,6 +19,7 @@ from proxy.config.settings import LimitsSettings
 from proxy.errors import LoopDetected, ProxyError, RouteNotFound
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
+from proxy.origin.port import ForwardRequest
 from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.forwarding import ClientAddress, loops, seen_by_origin
 from proxy.policy.keys import CacheKey, cache_key
@@ -49,6 +50,8 @@ class Prepared:
     refusal: JoinRefusal | None
     key: CacheKey | None
     bodyless: bool
+    forwards: dict[tuple[str, bool, bool], ForwardRequest] = field(default_factory=dict)
+    """Plain forward requests by client, whether it is trusted, and whether they lead a flight; a few."""
     asked: str = ""
     """What the access log says was asked, once it has been said."""
 

@@ -85,6 +85,10 @@ REPEATABLE_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
 DISCARD_BYTES = 64 * 1024
 """Of a request body that nobody wanted, this much is read to save the connection; above it we close."""
 
+FORWARDS_OF_A_HEAD = 4
+"""Forward requests that are remembered of one request head, for as many clients: monitors and pollers ask
+for what is passed again and again, and writing a forward request is a sixth of passing it."""
+
 _RETRY_AFTER_S = 2
 """Of an error before a route was found."""
 
@@ -555,6 +559,13 @@ class Serving:
         upgrade: bytes | None = None,
         expect_continue: bool = False,
     ) -> ForwardRequest:
+        exchange = self.exchange
+        is_plain = not conditions and body is None and upgrade is None and not expect_continue
+        place = (exchange.client, exchange.trusted, leader_of_flight)
+        forwards = exchange.prepared.forwards if exchange.prepared is not None and is_plain else None
+        found = None if forwards is None else forwards.get(place)
+        if found is not None:
+            return found
         fields = forward_fields(
             request,
             route=route,
@@ -563,7 +574,7 @@ class Serving:
             leader_of_flight=leader_of_flight,
             revalidate=conditions,
         )
-        return ForwardRequest(
+        forward = ForwardRequest(
             method=request.method,
             target=forward_target(request, route=route),
             fields=fields,
@@ -571,7 +582,11 @@ class Serving:
             upgrade=upgrade,
             expect_continue=expect_continue,
             may_repeat=request.method in REPEATABLE_METHODS,
+            written={} if is_plain else None,
         )
+        if forwards is not None and len(forwards) < FORWARDS_OF_A_HEAD:
+            forwards[place] = forward
+        return forward
 
     # ends
 
