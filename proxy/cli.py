@@ -16,15 +16,16 @@ from proxy import __version__
 from proxy.admin.client import AdminClient, AskFailed
 from proxy.admin.tables import explanation_lines, purge_lines
 from proxy.config.explaining import explained, warnings_of
-from proxy.config.loading import DEFAULT_LISTEN, checked_address, for_origin, load, with_admin
+from proxy.config.loading import DEFAULT_LISTEN, checked_address, load
 from proxy.config.schema import schema
-from proxy.config.settings import AdminSettings, Config
+from proxy.config.settings import AdminSettings
 from proxy.errors import ConfigError
+from proxy.workers.source import ConfigSource
 
 _EXIT_USAGE = 2
 _EXIT_REFUSED = 1
 _OPTIONS = (
-    "--config", "--origin", "--listen", "--admin", "--log-level", "--help", "--version",
+    "--config", "--origin", "--listen", "--admin", "--workers", "--log-level", "--help", "--version",
     "--url", "--tag", "--prefix", "--pattern", "--everything", "--soft", "--token",
     "--header", "--method", "--json",
 )  # fmt: skip
@@ -52,7 +53,8 @@ examples:
   lockgate serve --config config/quickstart.yaml --log-level debug
 
 SIGTERM and SIGINT drain: no new connections, running exchanges end within
-shutdown_timeout_s, then the exit status is 0."""
+shutdown_timeout_s, then the exit status is 0. SIGHUP uses the configuration as it
+is now, SIGUSR2 the version that is installed now; neither fails a request."""
 
 _CHECK_EXAMPLES = """\
 examples:
@@ -153,6 +155,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     serve.add_argument("--admin", metavar="HOST:PORT|off", help="where health and metrics are served, or off")
     serve.add_argument(
+        "--workers", metavar="N", type=int, help="processes that serve, instead of `workers.count`"
+    )
+    serve.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
         default="info",
@@ -241,28 +246,41 @@ def _print(lines: Iterable[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config = _configuration(options)
+    source = _source(options)
     logging.basicConfig(
         level=options.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
     # Here, so that `check` and `schema` need neither sockets nor the event loop's library.
-    from proxy.server.run import serve
+    from proxy.workers.supervisor import serve
 
-    return serve(config)
+    return serve(source, log_level=options.log_level)
 
 
-def _configuration(options: argparse.Namespace) -> Config:
-    if options.origin is not None:
-        config = for_origin(options.origin, options.listen)
-    elif options.config is None:
-        raise ConfigError("serve needs --origin URL, or --config FILE; `lockgate serve --help` has examples")
-    elif options.listen is not None:
-        raise ConfigError("--listen goes with --origin; with --config, write it under `listen` in the file")
-    else:
-        config = load(options.config, environ=os.environ)
-    return config if options.admin is None else with_admin(config, options.admin)
+def serve_source(arguments: Sequence[str]) -> ConfigSource:
+    """The configuration that the arguments of `lockgate serve` name. Raises: ConfigError."""
+    return _source(_parser().parse_args(arguments))
+
+
+def _source(options: argparse.Namespace) -> ConfigSource:
+    """Raises: ConfigError."""
+    if options.origin is None:
+        if options.config is None:
+            raise ConfigError(
+                "serve needs --origin URL, or --config FILE; `lockgate serve --help` has examples"
+            )
+        if options.listen is not None:
+            raise ConfigError(
+                "--listen goes with --origin; with --config, write it under `listen` in the file"
+            )
+    return ConfigSource(
+        file=None if options.config is None else str(options.config),
+        origin=options.origin,
+        listen=options.listen,
+        admin=options.admin,
+        workers=options.workers,
+    ).read()
 
 
 def _checked(file: Path) -> list[str]:

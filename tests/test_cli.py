@@ -12,6 +12,7 @@ import pytest
 from proxy import __version__
 from proxy.cli import main
 from proxy.config.settings import Config
+from proxy.workers.source import ConfigSource
 
 ROOT = Path(__file__).parents[1]
 RIGHT = "origins: {app: {addresses: ['http://127.0.0.1:9000']}}\nroutes: [{origin: app}]\n"
@@ -32,13 +33,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """The configurations that were to be served; none is."""
     configs: list[Config] = []
 
-    def serve(config: Config) -> int:
-        configs.append(config)
+    def serve(source: ConfigSource, *, log_level: str) -> int:
+        configs.append(source.config())
         return 0
 
-    module = ModuleType("proxy.server.run")
+    module = ModuleType("proxy.workers.supervisor")
     module.serve = serve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "proxy.server.run", module)
+    monkeypatch.setitem(sys.modules, "proxy.workers.supervisor", module)
     return configs
 
 
@@ -154,6 +155,12 @@ def test_listeners_are_chosen_on_the_command_line(served: list[Config]) -> None:
     assert not served[1].admin.enabled
 
 
+def test_the_number_of_workers_is_chosen_on_the_command_line(served: list[Config]) -> None:
+    assert main(["serve", "--origin", "http://a", "--workers", "3"]) == 0
+    assert main(["serve", "--origin", "http://a", "--workers", "0"]) == 2
+    assert [config.workers.count for config in served] == [3]
+
+
 def test_a_file_is_served_with_the_environment(
     served: list[Config], configuration: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +172,7 @@ def test_a_file_is_served_with_the_environment(
 def test_the_exit_status_is_that_of_serving(
     monkeypatch: pytest.MonkeyPatch, served: list[Config], configuration: Callable[[str], str]
 ) -> None:
-    monkeypatch.setattr(sys.modules["proxy.server.run"], "serve", lambda config: 7)
+    monkeypatch.setattr(sys.modules["proxy.workers.supervisor"], "serve", lambda source, log_level: 7)
     assert main(["serve", "--config", configuration(RIGHT)]) == 7
 
 

@@ -15,20 +15,18 @@ ROOT = Path(__file__).parent.parent
 LAYERS: dict[str, dict[str, str]] = {
     "pure": {
         "pure": """
-            errors routing
-            config.arranging config.problems config.reference config.scalars config.schema config.settings
-            config.shape config.tree config.units config.validating config.values
-            http.dates http.fields http.messages http.rendering http.structured
-            policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
-            policy.content_coding policy.decide policy.forwarding policy.freshness policy.hop_by_hop
-            policy.invalidation policy.key_changes policy.key_parts policy.keys policy.multipart_ranges
-            policy.no_vary_search policy.partial policy.post policy.profile policy.purge_order
-            policy.purge_rights policy.purges policy.query policy.ranges policy.request_checks
-            policy.rewriting policy.sharing policy.surrogate_keys policy.target_uri policy.targeted
-            policy.terms policy.upgrades policy.validation peers.order peers.question peers.word workers.backoff
-            workers.coverage workers.frames workers.place workers.plain workers.portion
-            writes.delivery writes.events writes.job writes.lanes writes.outcomes writes.policy
-            writes.problem writes.states writes.write
+            errors routing config.arranging config.problems config.reference config.scalars config.schema
+            config.settings config.shape config.tree config.units config.validating config.values http.dates
+            http.fields http.messages http.rendering http.structured policy.authority policy.bypass
+            policy.cache_control policy.cache_status policy.conditional policy.content_coding policy.decide
+            policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation policy.key_changes
+            policy.key_parts policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
+            policy.post policy.profile policy.purge_order policy.purge_rights policy.purges policy.query
+            policy.ranges policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys
+            policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
+            peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
+            workers.plain workers.portion writes.delivery writes.events writes.job writes.lanes
+            writes.outcomes writes.policy writes.problem writes.states writes.write
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
@@ -40,11 +38,10 @@ LAYERS: dict[str, dict[str, str]] = {
         "configuration file": "config.docs config.explaining config.loading config.reading",
         "embedded queue": """
             writes.embedded.claims writes.embedded.commits writes.embedded.database
-            writes.embedded.event_log writes.embedded.health writes.embedded.home
-            writes.embedded.jobs writes.embedded.journal writes.embedded.live
-            writes.embedded.opening writes.embedded.queue writes.embedded.records
-            writes.embedded.recovery writes.embedded.retention writes.embedded.schema
-            writes.embedded.sealing writes.embedded.spool writes.embedded.statistics
+            writes.embedded.event_log writes.embedded.health writes.embedded.home writes.embedded.jobs
+            writes.embedded.journal writes.embedded.live writes.embedded.opening writes.embedded.queue
+            writes.embedded.records writes.embedded.recovery writes.embedded.retention
+            writes.embedded.schema writes.embedded.sealing writes.embedded.spool writes.embedded.statistics
             writes.embedded.store writes.embedded.writer
         """,
         "origin": """
@@ -56,16 +53,18 @@ LAYERS: dict[str, dict[str, str]] = {
     # One group: an entry holds the body that its flight fills, and a flight stores the entry.
     "cache and flights": {
         "cache and flights": """
-            cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences cache.fill_budget
-            cache.glance cache.holds cache.hot_heads cache.key_memory cache.memory cache.place_index cache.purge_count cache.purging cache.recalled cache.disk.access cache.disk.bans
-            cache.disk.block_file cache.disk.commits cache.disk.coverage cache.disk.directory cache.disk.file_body
-            cache.disk.fill cache.disk.heads cache.disk.health cache.disk.index cache.disk.job_queue cache.disk.layout
-            cache.disk.loads cache.disk.object_file cache.disk.place cache.disk.purge_log
-            cache.disk.purges cache.disk.rebuild cache.disk.record cache.disk.shelf
-            cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask coalesce.body
-            coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights coalesce.herald
-            coalesce.keeping coalesce.learning coalesce.next_step coalesce.outcomes coalesce.pacing coalesce.plan
-            coalesce.refreshing coalesce.seat coalesce.representations coalesce.slice_memory coalesce.slice_source coalesce.sliced_answer coalesce.sliced_body
+            cache.admission cache.cache cache.disk_tier cache.elsewhere cache.entry cache.fences
+            cache.fill_budget cache.glance cache.holds cache.hot_heads cache.key_memory cache.memory
+            cache.place_index cache.purge_count cache.purging cache.recalled cache.disk.access
+            cache.disk.bans cache.disk.block_file cache.disk.commits cache.disk.coverage
+            cache.disk.directory cache.disk.file_body cache.disk.fill cache.disk.heads cache.disk.health
+            cache.disk.index cache.disk.job_queue cache.disk.layout cache.disk.loads cache.disk.object_file
+            cache.disk.place cache.disk.purge_log cache.disk.purges cache.disk.rebuild cache.disk.record
+            cache.disk.shelf cache.disk.statistics cache.disk.store coalesce.answer coalesce.ask
+            coalesce.body coalesce.coalescer coalesce.deadlines coalesce.flight coalesce.flights
+            coalesce.herald coalesce.keeping coalesce.learning coalesce.next_step coalesce.outcomes
+            coalesce.pacing coalesce.plan coalesce.refreshing coalesce.seat coalesce.representations
+            coalesce.slice_memory coalesce.slice_source coalesce.sliced_answer coalesce.sliced_body
             coalesce.slicing coalesce.told coalesce.validating
         """,
     },
@@ -77,20 +76,19 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.access admin.administered admin.allowance admin.app admin.client admin.control admin.exposition
-            admin.tables cli compression.compressor explaining metrics server.access_log server.binding
-            server.certificate server.change server.client_connection server.client_transport server.delivery
-            server.echo server.exchange server.folding server.gate server.gate_keeper server.head_table
-            server.invalidating server.ledger server.listener server.own_answers server.standing
-            server.parser server.tunnel_inbox server.passage server.passing server.prepared server.proxy
-            server.purge_method server.purger server.request_body server.response_writer server.run
-            server.server server.serving verdicts
-            peers.answer peers.answering peers.delivery peers.door peers.link peers.neighbourhood peers.peers
-            peers.shared_origin peers.statistics
-            workers.broadcast workers.channel workers.crew workers.disks workers.greeting
-            workers.handover workers.member workers.missed workers.notify workers.overseer workers.parent
-            workers.process workers.sockets workers.source workers.summing workers.supervisor workers.tally
-            workers.told workers.trial workers.worker
+            __main__ admin.access admin.administered admin.allowance admin.app admin.client admin.control
+            admin.exposition admin.tables cli compression.compressor explaining metrics server.access_log
+            server.binding server.certificate server.change server.client_connection server.client_transport
+            server.delivery server.echo server.exchange server.folding server.gate server.gate_keeper
+            server.head_table server.invalidating server.ledger server.listener server.own_answers
+            server.standing server.parser server.tunnel_inbox server.passage server.passing server.prepared
+            server.proxy server.purge_method server.purger server.request_body server.response_writer
+            server.run server.server server.serving verdicts peers.answer peers.answering peers.delivery
+            peers.door peers.link peers.neighbourhood peers.peers peers.shared_origin peers.statistics
+            workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover
+            workers.member workers.missed workers.notify workers.overseer workers.parent workers.process
+            workers.sockets workers.source workers.summing workers.supervisor workers.tally workers.told
+            workers.trial workers.worker
         """,
     },
 }

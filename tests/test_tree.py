@@ -15,10 +15,11 @@ BY_SOCKETS = "a shell of the server: `tests/behaviour` and `tests/hostile` ask i
 ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds all to the same"
 VALUES = "values that decide nothing; every test of the lanes makes them"
 LANES = "a step of a write: `tests/writes/test_scheduler.py` and `test_model.py` hold all to their order"
-PEERS = "`tests/peers/test_asking.py` and `test_faults.py` have several servers ask each other through sockets"
+PEERS = "`tests/peers/test_asking.py` and `test_faults.py` have servers ask each other through sockets"
 VALUES_OF_PEERS = "values that decide nothing; the tests of asking add them up"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
+SUPERVISED = "a part of the supervisor: `tests/workers/test_supervisor.py` runs it, with real processes"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
@@ -27,7 +28,7 @@ ELSEWHERE = {
     "coalesce/slicing.py": SLICES,
     "coalesce/plan.py": "values that decide nothing; every test of the flights makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
-    "cache/elsewhere.py": "a protocol; `tests/workers/test_told.py` has what speaks it",
+    "cache/elsewhere.py": "a protocol; `tests/workers/test_supervisor.py` has what speaks it",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
     "compression/br_encoder.py": ENCODERS,
     "compression/encoder.py": ENCODERS,
@@ -44,6 +45,20 @@ ELSEWHERE = {
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
+    "workers/broadcast.py": SUPERVISED,
+    "workers/crew.py": SUPERVISED,
+    "workers/disks.py": SUPERVISED,
+    "workers/handover.py": SUPERVISED,
+    "workers/member.py": SUPERVISED,
+    "workers/overseer.py": SUPERVISED,
+    "workers/parent.py": SUPERVISED,
+    "workers/process.py": SUPERVISED,
+    "workers/sockets.py": SUPERVISED,
+    "workers/summing.py": SUPERVISED,
+    "workers/tally.py": SUPERVISED,
+    "workers/told.py": SUPERVISED,
+    "workers/trial.py": SUPERVISED,
+    "workers/worker.py": SUPERVISED,
     "writes/attempting.py": LANES,
     "writes/delivery.py": VALUES,
     "writes/ending.py": LANES,

@@ -35,6 +35,11 @@ class Process:
                 self._changed.notify_all()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """All of standard error so far."""
         return "".join(self._said)

@@ -128,12 +128,8 @@ async def test_a_certificate_that_does_not_load_is_told_in_one_line(tmp_path: Pa
 
 def test_a_missing_uvloop_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    config = Config.model_validate(
-        {"origins": {"shop": {"addresses": ["http://127.0.0.1:9"]}}, "routes": [{"origin": "shop"}]}
-    )
-
     with pytest.raises(ConfigError, match=r"event_loop is uvloop.*pip install uvloop.*event_loop: asyncio"):
-        run.serve(config)
+        run.loop_factory("uvloop")
 
 
 @pytest.mark.slow
@@ -156,7 +152,7 @@ def test_a_limit_on_files_that_cannot_be_raised_is_kept(monkeypatch: pytest.Monk
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (1024, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
-    assert run._raise_file_limit() == 1024
+    assert run.raise_file_limit() == 1024
 
 
 @pytest.mark.parametrize(
@@ -172,7 +168,7 @@ def test_no_more_connections_are_taken_than_there_are_files_for(files: int, conn
         {"origins": {"shop": {"addresses": ["http://127.0.0.1:9"]}}, "routes": [{"origin": "shop"}]}
     )
 
-    assert run._fitted(config, files).limits.max_connections == connections
+    assert run.fitted(config, files).limits.max_connections == connections
 
 
 # Ending
