@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 
-from loadtest.bench import disk, first_byte, herds, memory
+from loadtest.bench import disk, first_byte, herds, memory, rates
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
 from loadtest.processes import NotStarted, raise_open_files
 
-_ALL = ("herd", "memory", "first-byte", "disk")
+_ALL = ("rates", "herd", "memory", "first-byte", "disk")
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +58,7 @@ def main() -> int:
     os.sched_setaffinity(0, {LOAD_CORE})
     serious = [candidate for candidate in candidates if candidate is not FLOOR]
     measures: dict[str, Callable[[], Section]] = {
+        "rates": lambda: rates.measure(serious, arguments.runs, open_files),
         "herd": lambda: herds.measure(candidates, arguments.runs, open_files),
         "memory": lambda: memory.measure(serious, arguments.runs, open_files),
         "first-byte": lambda: first_byte.measure(serious, open_files),

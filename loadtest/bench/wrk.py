@@ -14,7 +14,7 @@ from loadtest.bench.candidates import LOAD_CORE
 
 CONNECTIONS = 64
 
-_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
@@ -41,7 +41,12 @@ def is_installed() -> bool:
 
 
 def run_wrk(
-    url: str, *, seconds: float, script: str = "", fields: tuple[str, ...] = (), connections: int = CONNECTIONS
+    url: str,
+    *,
+    seconds: float,
+    script: str = "",
+    fields: tuple[str, ...] = (),
+    connections: int = CONNECTIONS,
 ) -> WrkResult:
     """Load the URL. `script` is Lua for wrk. Raises: RuntimeError if wrk fails."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -62,7 +67,9 @@ def run_wrk(
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} {url} ended with {done.returncode}: {done.stderr or done.stdout}")
+        raise RuntimeError(
+            f"{' '.join(command)} {url} ended with {done.returncode}: {done.stderr or done.stdout}"
+        )
     used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return _read(done.stdout, used_s)
 
