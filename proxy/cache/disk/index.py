@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.cache.disk.place import Place
 
@@ -30,8 +30,7 @@ _NOT_OF_THIS_PROCESS = float("-inf")
 """When a response was asked for that an earlier process stored: before all of this one's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
+class Indexed(NamedTuple):
     """What is known of one object. `allocated_bytes` is what it takes of the file system."""
 
     place: Place

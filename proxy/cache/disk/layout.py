@@ -23,10 +23,9 @@ into the directory. It is that of the `isal` library, in a sixth of zlib's time:
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from isal.isal_zlib import crc32
 
@@ -65,9 +64,8 @@ class Unusable(StrEnum):
     """It was being written when an earlier process ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Footer:
-    """The end of a file."""
+class Footer(NamedTuple):
+    """The end of a file. A tuple, as one is made of each of a million files at start."""
 
     generation: int
     epoch: int
@@ -123,7 +121,7 @@ def read_footer(tail: bytes, *, file_bytes: int) -> Footer | Unusable:
 
 def trailer(footer: Footer, blocks: bytes, record: bytes) -> bytes:
     """All that comes after the body; the footer's lengths and checksum are set here."""
-    whole = replace(footer, record_bytes=len(record), checksum=crc32(record, crc32(blocks)))
+    whole = footer._replace(record_bytes=len(record), checksum=crc32(record, crc32(blocks)))
     return blocks + record + whole.pack()
 
 
