@@ -97,6 +97,11 @@ def _each_way(server: ServerStatistics) -> list[Sample]:
     return [] if gate is None else [Sample(gate.known, "known"), Sample(gate.parsed, "parsed")]
 
 
+def _each_compression(server: ServerStatistics) -> list[Sample]:
+    compressor = server.proxy.compressor
+    return [Sample(getattr(compressor, result), result) for result in _COMPRESSION.values]
+
+
 def _each_origin(read: Callable[[OriginStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
     return lambda server: [Sample(read(origin), name) for name, origin in server.origins.items()]
 
@@ -159,6 +164,7 @@ _STATUS = Label("status", "registered status, or its class (`5xx`)")
 _ENDING = Label("ending", tuple(ending.value for ending in Ending))
 _PURGE_KIND = Label("kind", tuple(kind.value for kind in PurgeKind))
 _WAY = Label("way", ("known", "parsed"))
+_COMPRESSION = Label("result", ("served", "joined", "compressed", "unchanged", "failed", "refused"))
 _REPLY = Label("reply", tuple(reply.value for reply in Reply))
 _STATE = Label("state", tuple(state.value for state in _OPEN_STATES))
 _VERSION = Label("version", "version of Lockgate")
@@ -283,6 +289,38 @@ METRICS = (
         Kind.COUNTER,
         "Memory tier: responses that were not stored for their size.",
         _one(lambda server: server.proxy.memory.too_large),
+    ),
+    Metric(
+        "lockgate_compressions_total",
+        Kind.COUNTER,
+        "Stored bodies wanted in a coding: served from what is kept, joined to a job that ran, compressed, "
+        "or given as they are: they did not shrink (unchanged), the encoder failed, no room (refused).",
+        _each_compression,
+        _COMPRESSION,
+    ),
+    Metric(
+        "lockgate_compression_jobs",
+        Kind.GAUGE,
+        "Bodies that are being compressed, or wait for a thread.",
+        _one(lambda server: server.proxy.compressor.running),
+    ),
+    Metric(
+        "lockgate_compression_store_bytes",
+        Kind.GAUGE,
+        "Compressed bodies that are kept, and bookkeeping.",
+        _one(lambda server: server.proxy.compressor.kept_bytes),
+    ),
+    Metric(
+        "lockgate_compression_input_bytes_total",
+        Kind.COUNTER,
+        "Octets of bodies that were compressed, as they were.",
+        _one(lambda server: server.proxy.compressor.input_bytes),
+    ),
+    Metric(
+        "lockgate_compression_output_bytes_total",
+        Kind.COUNTER,
+        "Octets of the same bodies as they are now.",
+        _one(lambda server: server.proxy.compressor.output_bytes),
     ),
     Metric(
         "lockgate_disk_entries",

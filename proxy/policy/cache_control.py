@@ -240,11 +240,9 @@ class RequestDirectives:
         `Pragma: no-cache` counts only where there is no `Cache-Control` (RFC 9111 §5.4).
         """
         lines = fields.get_all(b"cache-control")
-        if lines:
-            return cls._of_lines(lines)
-        if b"pragma" in fields:
+        if not lines and b"pragma" in fields:
             return cls(no_cache=_Directives(fields.get_all(b"pragma")).has(b"no-cache"))
-        return cls()
+        return cls._of_lines(lines)  # without lines, too: what says nothing is made once
 
     @classmethod
     @_few_distinct

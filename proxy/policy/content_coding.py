@@ -27,6 +27,8 @@ IDENTITY = b"identity"
 _WEIGHT = re.compile(rb"[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _CODING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FULL = 1000
+_USUAL_BYTES = 256
+"""Longer values of Accept-Encoding are read each time: clients must not choose what is remembered of them."""
 _ALIASES = {b"x-gzip": b"gzip"}  # RFC 9110 §8.4.1.3
 
 _OF_OTHER_OCTETS = frozenset(
@@ -86,6 +88,11 @@ def preferred_coding(request: RequestHead, codings: tuple[ContentCoding, ...]) -
     value = request.fields.get(b"accept-encoding")
     if value is None or not codings:
         return None
+    return (_preferred if len(value) <= _USUAL_BYTES else _preferred.__wrapped__)(value, codings)
+
+
+@lru_cache(maxsize=256)  # 6 µs of each compressed hit; browsers send a dozen values between them
+def _preferred(value: bytes, codings: tuple[ContentCoding, ...]) -> ContentCoding | None:
     weights = accepted_codings(value)
     best = max(codings, key=lambda coding: _accepts(weights, coding.value.encode()))  # the first of equals
     weight = _accepts(weights, best.value.encode())

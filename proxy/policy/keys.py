@@ -119,7 +119,7 @@ def _normal_value(name: bytes, request: RequestHead) -> bytes | None:
 
 
 def _without_list_space(value: bytes) -> bytes:
-    """No space around commas and semicolons. Not by a pattern: a run of spaces would take the square of it."""
+    """No space around commas and semicolons. By a pattern a run of spaces would take the square of it."""
     for separator in (b",", b";"):
         if separator in value:
             value = separator.join([part.strip(b" \t") for part in value.split(separator)])

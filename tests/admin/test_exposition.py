@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.exposition import Exposition
+from proxy.compression.compressor import CompressorStatistics
 from proxy.config.settings import Config
 from proxy.metrics import METRICS, Kind
 from proxy.server.server import Server
@@ -76,3 +79,11 @@ async def test_a_scraper_may_name_what_it_wants(server: Server) -> None:
     text, _ = Exposition(server.statistics).rendered(names=["lockgate_uptime_seconds"])
 
     assert list(families_of(text)) == ["lockgate_uptime_seconds"]
+
+
+def test_every_result_of_the_compressor_has_its_series() -> None:
+    counted = {field.name for field in dataclasses.fields(CompressorStatistics)}
+    told = next(metric for metric in METRICS if metric.name == "lockgate_compressions_total")
+    assert told.label is not None
+    others = {"running", "kept", "kept_bytes", "input_bytes", "output_bytes"}
+    assert set(told.label.values) == counted - others

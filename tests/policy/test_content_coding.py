@@ -330,3 +330,14 @@ def test_no_octets_make_the_heads_raise(pairs: list[tuple[bytes, bytes]]) -> Non
     coded = coded_head(head, GZIP)
     assert coded.fields.get_all(b"content-encoding")[-1] == b"gzip"
     assert varying_head(coded) == coded
+
+
+def test_a_value_of_any_length_is_read_alike() -> None:
+    short = "gzip;q=0.5, br"
+    long = ", ".join([short, *(f"x{number};q=0" for number in range(50))])
+    settings = route(compression={"enabled": True, "codings": ["gzip", "br"]})
+    found = [
+        coding_for(request(f"Accept-Encoding: {value}"), route=settings)
+        for value in (short, long, short, long)
+    ]
+    assert found == [ContentCoding.BR] * 4
