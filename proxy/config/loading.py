@@ -7,15 +7,16 @@ setting, value and what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from proxy.config.arranging import arranged
-from proxy.config.problems import Problems
+from proxy.config.problems import FILE_START, Problems
 from proxy.config.reading import MAX_FILE_BYTES, read_tree
 from proxy.config.settings import Config, ListenSettings, OriginSettings, RouteSettings, WorkersSettings
+from proxy.config.tree import Node, Table, step
 from proxy.config.validating import validated
 from proxy.errors import ConfigError
 
@@ -41,6 +42,23 @@ def from_text(text: str, *, source: str, environ: Mapping[str, str]) -> Config:
     problems.raise_any()
     assert config is not None, "no configuration, and no problem either"
     return config
+
+
+def objection(
+    paths: Iterable[str], told: str, *, text: str, source: str, environ: Mapping[str, str]
+) -> ConfigError:
+    """What is wrong with settings of a configuration that is right by itself, each with its place."""
+    problems = Problems(source)
+    tree = read_tree(text, problems=problems, environ=environ)
+    for path in paths:
+        mark = FILE_START
+        node: Node | None = None if tree is None else arranged(tree, problems)
+        for name in path.split("."):
+            if isinstance(node, Table) and name in node.keys:  # else it is one that was left out
+                mark = node.keys[name]
+            node = step(node, name)
+        problems.add(mark, path, told)
+    return problems.error()
 
 
 def for_origin(url: str, listen: str | None) -> Config:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import logging
 import os
 import select
@@ -60,10 +61,15 @@ class _Reopen:
 
 
 class AccessLog:
-    """Lines to a file, or to standard output where `path` is None. One event loop owns it."""
+    """Lines to a file, or to standard output where `path` is None. One event loop owns it.
 
-    def __init__(self, path: Path | None) -> None:
+    Where several processes share standard output, `lock` names a file by which they take turns: a pipe
+    would mix longer pieces. In a file each piece is appended as a whole.
+    """
+
+    def __init__(self, path: Path | None, *, lock: Path | None = None) -> None:
         self._path = path
+        self._lock = lock if path is None else None
         self._lines: list[str] = []
         self._gathered_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -83,7 +89,7 @@ class AccessLog:
     def open(self) -> None:
         """Open the file and start the thread. Raises: ConfigError if the file cannot be opened."""
         try:
-            self._writer = _Writer(self._path)
+            self._writer = _Writer(self._path, self._lock)
         except OSError as error:
             raise ConfigError(
                 f"access_log.path is {self._path or 'standard output'}: {error.strerror}. "
@@ -142,9 +148,10 @@ class _Writer:
     `taken_bytes` and `lost` are written by the thread alone and read by the loop.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises: OSError if the file cannot be opened."""
+    def __init__(self, path: Path | None, lock: Path | None) -> None:
+        """Raises: OSError if a file cannot be opened."""
         self._path = path
+        self._turns = None if lock is None else os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file = sys.__stdout__.fileno() if path is None and sys.__stdout__ is not None else _open(path)
         self._failing = self._torn = False
         self.queue: SimpleQueue[_Piece | _Reopen | None] = SimpleQueue()
@@ -161,11 +168,15 @@ class _Writer:
                 self._reopen()
         if self._path is not None:
             os.close(self._file)
+        if self._turns is not None:
+            os.close(self._turns)
 
     def _write(self, piece: _Piece) -> None:
         octets = b"\n" + piece.octets if self._torn else piece.octets  # never two lines in one
         written = 0
         try:
+            if self._turns is not None:
+                fcntl.flock(self._turns, fcntl.LOCK_EX)
             while written < len(octets):
                 written += self._write_some(memoryview(octets)[written:])
         except OSError as error:
@@ -180,6 +191,9 @@ class _Writer:
             if self._failing:
                 self._failing = False
                 logger.warning("access_log_resumed file=%s lost_lines=%d", self._name, self.lost)
+        finally:
+            if self._turns is not None:
+                fcntl.flock(self._turns, fcntl.LOCK_UN)
         self.taken_bytes += len(piece.octets)
 
     def _write_some(self, octets: memoryview) -> int:

@@ -104,7 +104,8 @@ class Server:
         self._started_at, self._started_mono = self._clock.now(), self._clock.mono()
         self._started = self._draining = False
         self._crowd = Crowd(config.limits)
-        self._access_log = AccessLog(config.access_log.path) if config.access_log.enabled else None
+        lock = None if place is None or place.slots == 1 else place.socket_dir / "access-log.lock"
+        self._access_log = AccessLog(config.access_log.path, lock=lock) if config.access_log.enabled else None
         self._origins = {name: self._client(name, settings) for name, settings in config.origins.items()}
         self._retired: set[OriginClient] = set()
         self.neighbourhood: Neighbourhood | None = None

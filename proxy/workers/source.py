@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from proxy.config.loading import for_origin, from_text, text_of, with_admin, with_workers
+from proxy.config.loading import for_origin, from_text, objection, text_of, with_admin, with_workers
 from proxy.config.settings import Config
 from proxy.errors import ConfigError
 from proxy.workers.frames import Message
@@ -39,6 +39,14 @@ class ConfigSource:
         if self.admin is not None:
             config = with_admin(config, self.admin)
         return config if self.workers is None else with_workers(config, self.workers)
+
+    def objection(
+        self, paths: Iterable[str], told: str, environ: Mapping[str, str] = os.environ
+    ) -> ConfigError:
+        """What is wrong with these settings of it, with their places where there is a file."""
+        if self.file is None or self.text is None:
+            return ConfigError(f"{', '.join(paths)} {told}")
+        return objection(paths, told, text=self.text, source=self.file, environ=environ)
 
     def message(self) -> Message:
         """As JSON values."""

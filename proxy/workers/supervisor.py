@@ -314,10 +314,8 @@ class Supervisor:
         config = source.config()
         fixed = unchangeable(self.config, config)
         if fixed:
-            raise ConfigError(
-                f"{', '.join(fixed)}: cannot change while it runs. Restart, or upgrade with SIGUSR2, "
-                "or leave as it was"
-            )
+            told = "cannot change while it runs; restart, or upgrade with SIGUSR2, or leave it as it was"
+            raise source.objection(fixed, told)
         await crew.change(source)
         self.source, self.config = source, config
         logger.warning("reloaded file=%s", source.file)

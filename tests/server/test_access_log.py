@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -209,3 +210,23 @@ async def test_without_a_path_lines_go_to_standard_output(capfd: pytest.CaptureF
     await log.close()
 
     assert capfd.readouterr().out == '{"n":1}\n{"n":2}\n'
+
+
+async def test_processes_that_share_standard_output_take_turns(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "lock"
+    log = AccessLog(None, lock=lock)
+    log.open()
+    with lock.open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.write("after\n")
+        log._hand_over()
+        assert log._writer is not None
+        writer = log._writer
+        await until(lambda: not writer.queue.qsize())
+        os.write(1, b"before\n")
+        fcntl.flock(other, fcntl.LOCK_UN)
+    await log.close()
+
+    assert capfd.readouterr().out == "before\nafter\n"

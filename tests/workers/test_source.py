@@ -45,3 +45,15 @@ def test_without_a_number_there_is_a_worker_for_each_core(tmp_path: Path) -> Non
 def test_nothing_at_all_is_an_error() -> None:
     with pytest.raises(ConfigError, match="neither a file nor an origin"):
         ConfigSource().config()
+
+
+def test_an_objection_names_the_place_of_each_setting(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(RIGHT + "cache:\n  max_bytes: 1 GiB\n")
+    source = ConfigSource(file=str(file)).read()
+    told = str(source.objection(["cache.max_bytes", "listen"], "cannot change"))
+    assert told.splitlines() == [
+        f"{file}:1:1: listen cannot change",
+        f"{file}:4:3: cache.max_bytes cannot change",
+    ]
+    assert str(ConfigSource(origin="http://a").objection(["gate"], "cannot change")) == "gate cannot change"

@@ -315,7 +315,7 @@ async def test_the_disk_tier_is_handed_over(scene: Stage, tmp_path: Path) -> Non
         "max_entry_bytes": 2**20,
         "min_free_bytes": 0,
     }
-    async with supervised(scene, tmp_path, workers=1, cache={"disk": disk}) as made:
+    async with supervised(scene, tmp_path, workers=1, cache={"disk": disk}, shutdown_timeout_s=0.5) as made:
         await scene.client(made.address).send("GET /a").expect(200, b"A")
         while (await made.statistics())["proxy"]["disk"]["stores"] != 1:
             pass
