@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.processes import free_port, lockgate_command, serving, stub_command
-from tests.clients.place import NGINX_CONFIG, Place, sound
+from tests.clients.place import NGINX_CONFIG, SECONDS, Place, sound
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian puts servers
 
@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     directory = tmp_path_factory.mktemp("nginx")
     (directory / "files").mkdir()
     (directory / "files/page.html").write_text("<!doctype html><title>page</title><p>a page")
-    (directory / "files/sound.wav").write_bytes(sound(seconds=300))
+    (directory / "files/sound.wav").write_bytes(sound(seconds=SECONDS))
     for path in (directory.parent, directory, directory / "files"):
         path.chmod(0o755)  # its workers are of another user
     origin_port, port = free_port(), free_port()

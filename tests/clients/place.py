@@ -10,6 +10,9 @@ from typing import Any
 
 from loadtest.processes import Server, StubControl
 
+SECONDS = 3000
+"""Of the sound that nginx has: 24 MB, more than a player fetches ahead."""
+
 NGINX_CONFIG = """\
 daemon off;
 {user}
