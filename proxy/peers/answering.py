@@ -8,6 +8,7 @@ worker. It ends with an error that the asker raises again, not with a page for a
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 
 from aiohttp import StreamReader
@@ -39,6 +40,9 @@ from proxy.server.response_writer import ResponseWriter
 from proxy.server.serving import Hall, Services, Serving
 
 logger = logging.getLogger(__name__)
+
+_ANY_AGE_S = 2**31
+"""With max-age and without max-stale nothing stale will do, however young (RFC 9111 §5.2.1.1)."""
 
 
 class Answering(Serving):
@@ -96,7 +100,29 @@ class Answering(Serving):
 
     def _ask_for(self, prepared: Prepared) -> Ask:
         ask, number = super()._ask_for(prepared), self._heard.slice_number
-        return ask if number is None else ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
+        if number is not None:
+            ask = ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
+        return (
+            ask if self._heard.newer_than_mono is None else self._for_news(ask, self._heard.newer_than_mono)
+        )
+
+    def _for_news(self, ask: Ask, than_mono: float) -> Ask:
+        """The ask, if need be with the wish for what is newer than the asker's copy.
+
+        A hot copy is as old as what it is a copy of: both are stale, or due to be refreshed, at one time. To
+        give the same again, within its grace or its lifetime, would let the asker validate it over and over.
+        """
+        now_mono, glance = self._services.clock.mono(), self._services.cache.glance()
+        placed = ask.placed(glance)
+        entry = glance.get(placed.key, glance.variant_of(placed.key, ask.request))
+        if entry is None or entry.requested_mono > than_mono:
+            return ask
+        directives, ttl_s = ask.directives, entry.ttl_s(now_mono)
+        if ttl_s >= 0:
+            wish_s = max(directives.min_fresh or 0, math.ceil(ttl_s) + 1)
+            return replace(ask, directives=replace(directives, min_fresh=wish_s))
+        wish_s = _ANY_AGE_S if directives.max_age is None else directives.max_age
+        return replace(ask, directives=replace(directives, max_age=wish_s, max_stale=None))
 
     def _forward_for_sharing(self, *, conditions: tuple[Pair, ...], alone: bool) -> ForwardRequest:
         """As for clients; but who would have to go alone goes from where it is, and takes its herd along.

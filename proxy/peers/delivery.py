@@ -6,6 +6,8 @@ validator is answered with 304: the asker has the body.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer
 from proxy.coalesce.body import BodyReader
@@ -16,7 +18,7 @@ from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.http.rendering import render_fields
 from proxy.peers.word import Answered, OwnersWord, word_field
-from proxy.policy.conditional import not_modified, not_modified_head
+from proxy.policy.conditional import not_modified
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey
 from proxy.server.delivery import WHOLE_BELOW_BYTES, Delivery
@@ -65,7 +67,7 @@ class OwnersDelivery(Delivery):
     ) -> bool:
         writer, head, body = exchange.writer, answer.head, answer.body
         if head.status == 200 and not_modified(request, head, now=now):
-            writer.whole(304, self._lines_for_worker(not_modified_head(head), answer), (), length=0)
+            writer.whole(304, self._lines_for_worker(_not_modified(answer), answer), (), length=0)
             return True
         if body.ends_with_connection or not body.whole or body.received_bytes > WHOLE_BELOW_BYTES:
             return False
@@ -81,6 +83,16 @@ class OwnersDelivery(Delivery):
             fields = fields.with_added((b"Date", format_http_date(answer.received_at)))
         word = word_of(answer, now_mono=self._clock.mono())
         return render_fields(Fields((*fields, word_field(word))))
+
+
+def _not_modified(answer: Answer) -> ResponseHead:
+    """The 304 for another worker: with every field, since both copies are to be the same.
+
+    What is stored has no Set-Cookie for anybody in particular; where the origin has just sent one, it is for
+    the client whose worker asked.
+    """
+    head = replace(answer.head, status=304, reason=b"Not Modified")
+    return head if answer.entry is None else replace(head, fields=head.fields.without((b"set-cookie",)))
 
 
 def word_of(answer: Answer, *, now_mono: float) -> OwnersWord:

@@ -30,7 +30,8 @@ class Question:
 
     `request` is as the client sent it, with the fields that are to be sent. `alone` says that the answer is
     for this client only, unless it is stored; `stored_only` that nothing but a stored answer is wanted. With
-    a `slice_number` it is about that slice, and `key` is the slice's.
+    a `slice_number` it is about that slice, and `key` is the slice's. `newer_than_mono` is when what the
+    asker has was asked for: the same again is no answer.
     """
 
     key: CacheKey
@@ -39,6 +40,7 @@ class Question:
     alone: bool = False
     stored_only: bool = False
     slice_number: int | None = None
+    newer_than_mono: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Heard:
     stored_only: bool = False
     slice_number: int | None = None
     alone: bool = False
+    newer_than_mono: float | None = None
 
 
 def question_of(
@@ -67,13 +70,14 @@ def question_of(
     alone: bool,
     stored_only: bool = False,
     slice_number: int | None = None,
+    newer_than_mono: float | None = None,
 ) -> Question:
     """The question for a client's request; always for a GET, which is what flights are for."""
     fields = fields_for_owner(request, route=route, leader_of_flight=not alone, revalidate=conditions)
     asked = RequestHead(
         "GET", request.target, fields, request.scheme, request.authority, request.minor_version
     )
-    return Question(key, asked, client, alone, stored_only, slice_number)
+    return Question(key, asked, client, alone, stored_only, slice_number, newer_than_mono)
 
 
 def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
@@ -91,6 +95,7 @@ def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
         "version": request.minor_version,
         "alone": question.alone,
         "stored_only": question.stored_only,
+        "newer_than": question.newer_than_mono,
         "slice": question.slice_number,
     }
     return FIELD, json.dumps(told, separators=(",", ":")).encode("ascii")
@@ -121,10 +126,15 @@ def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
             authority=told["authority"].encode("latin-1"),
             minor_version=int(told["version"]),
         )
-        client = ClientAddress(told["ip"], request.scheme, bool(told["trusted"]))
-        number = None if told.get("slice") is None else int(told["slice"])
         return Heard(
-            slot, arrangement, request, client, bool(told["stored_only"]), number, alone=bool(told["alone"])
+            slot,
+            arrangement,
+            request,
+            ClientAddress(told["ip"], request.scheme, bool(told["trusted"])),
+            stored_only=bool(told["stored_only"]),
+            slice_number=None if told["slice"] is None else int(told["slice"]),
+            alone=bool(told["alone"]),
+            newer_than_mono=None if told["newer_than"] is None else float(told["newer_than"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a worker's question lacks {error}") from error

@@ -542,7 +542,14 @@ class Serving:
             alone=alone,
             stored_only=stored_only,
             slice_number=None if part is None else part.number,
+            newer_than_mono=self._asked_for_mono(prepared, key) if conditions and not alone else None,
         )
+
+    def _asked_for_mono(self, prepared: Prepared, key: CacheKey) -> float | None:
+        """When what is stored here, and is to be validated, was asked for; the owner may have no newer."""
+        glance = self._services.cache.glance()
+        entry = glance.get(key, glance.variant_of(key, prepared.seen))
+        return None if entry is None else entry.requested_mono
 
     def _client_address(self, request: RequestHead) -> ClientAddress:
         exchange = self.exchange

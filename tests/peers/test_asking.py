@@ -429,3 +429,55 @@ async def test_a_question_under_way_brings_nothing_across_a_purge(two: Machine) 
     rule.release()
     await client.expect(200, b"old")
     assert [two.worker(slot).statistics().proxy.memory.entries for slot in range(2)] == [0, 0]
+
+
+# copies of one age
+
+
+async def test_a_validation_brings_every_field_to_every_worker(two: Machine) -> None:
+    two.origin.on("GET /a").reply(200, b"A", cache_control="max-age=60", etag='"1"', x_new="no")
+    owner, other = two.order("/a")
+    for slot in (owner, other):
+        await two.at(slot).send("GET /a").expect(200, b"A", x_new="no")
+    two.clock.advance(61)
+    rule = two.origin.on("GET /a", if_none_match='"1"')
+    rule.reply(304, cache_control="max-age=60", etag='"1"', x_new="yes")
+    for slot in (other, owner):
+        await two.at(slot).send("GET /a").expect(200, b"A", x_new="yes")
+    assert two.origin.asked() == 2
+
+
+async def test_behind_a_stale_copy_comes_no_other_stale_copy(machine: Machine) -> None:
+    control = "max-age=60, stale-while-revalidate=60"
+    machine.origin.on("GET /a").reply(200, b"old", cache_control=control, etag='"1"')
+    for slot in range(3):
+        await machine.at(slot).send("GET /a").expect(200, b"old")
+    machine.clock.advance(70)
+    machine.origin.on("GET /a", if_none_match='"1"').reply(200, b"new", cache_control=control, etag='"2"')
+    owner, *others = machine.order("/a")
+    for slot in others:
+        await machine.at(slot).send("GET /a").expect(200, b"old")
+        await machine.until(lambda: machine.flights == 0)
+        await machine.at(slot).send("GET /a").expect(200, b"new")
+    await machine.at(owner).send("GET /a").expect(200, b"new")
+    assert machine.origin.asked() == 2
+
+
+async def test_a_popular_copy_is_refreshed_before_it_expires(machine: Machine) -> None:
+    machine.configure(route={"cache": {"refresh_ahead": 0.5, "refresh_ahead_uses": 2}})
+    machine.origin.on("GET /a").reply(200, b"old", cache_control="max-age=100", etag='"1"')
+    for slot in range(3):
+        await machine.at(slot).send("GET /a").expect(200, b"old")
+    machine.clock.advance(90)
+    rule = machine.origin.on("GET /a", if_none_match='"1"').hold()
+    rule.reply(200, b"new", cache_control="max-age=100", etag='"2"')
+    others = machine.order("/a")[1:]
+    for slot in others:
+        for _ in range(2):
+            await machine.at(slot).send("GET /a").expect(200, b"old")
+    await machine.until(lambda: machine.seats == 2)  # those of the questions
+    rule.release()
+    await machine.until(lambda: machine.flights == 0)
+    for slot in range(3):
+        await machine.at(slot).send("GET /a").expect(200, b"new", age="0")
+    assert machine.origin.asked() == 2
