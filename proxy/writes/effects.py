@@ -15,14 +15,16 @@ each at most this long after its commit, and nothing is fenced before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
+from typing import Final
+
+from cachetools import LRUCache
 
 from proxy.cache.cache import ResponseCache
 from proxy.errors import ClientError
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead, ResponseHead
-from proxy.policy.invalidation import invalidated_targets, own_target
+from proxy.policy.invalidation import invalidated_targets
 from proxy.policy.key_parts import TargetKey
 from proxy.policy.keys import CacheKey
 from proxy.policy.purges import PurgeKind, Tagged, Targets, target_keys
@@ -35,6 +37,12 @@ from proxy.writes.write import Write
 
 Names = tuple[str, ...]
 
+KNOWN_TARGETS: Final = 4096
+"""Of which the keys are remembered: entities are written again and again, and a key takes 30 µs to make."""
+
+_NAMING: Final = frozenset({b"location", b"content-location"})
+_NO_FIELDS: Final = Fields()
+
 
 class CacheEffects:
     """Keeps one cache true to the writes that pass. One event loop owns it."""
@@ -43,6 +51,9 @@ class CacheEffects:
         self._cache = cache
         self._router = router
         self._routes = {route.name: route for route in router.routes}
+        self._known: LRUCache[tuple[str, bytes, bytes], frozenset[TargetKey]] = LRUCache(
+            maxsize=KNOWN_TARGETS
+        )
         self._deferring = Deferring(self._purge)
 
     def __repr__(self) -> str:
@@ -56,13 +67,13 @@ class CacheEffects:
         """It is about to be sent: what is being filled now is not stored."""
         if policy.stale_reads_s > 0:
             return
-        targets = Targets(self._keys(self._targets(write, None)))
         labels = frozenset(write.changed_tags)
-        if not labels:
-            self._cache.fences.raise_fence(targets.covers)
-            return
+        targets: Targets | None = None
 
         def covers(key: CacheKey, found: frozenset[bytes]) -> bool:
+            nonlocal targets
+            if targets is None:  # mostly nothing is being filled, and nobody asks
+                targets = Targets(self._keys(self._targets(write, None)))
             return targets.covers(key, found) or not labels.isdisjoint(found)
 
         self._cache.fences.raise_fence(covers)
@@ -77,7 +88,7 @@ class CacheEffects:
         if effect is Effect.SOFTEN:
             self._purge(keys, labels, soft=True)
             return ()
-        if head is not None:
+        if head is not None and b"cache-group-invalidation" in head.fields:
             labels |= invalidated_groups(_request(write), head)
         hold_s = policy.origin_lag_s if effect is Effect.INVALIDATE else policy.origin_timeout_s
         if hold_s > 0:
@@ -94,26 +105,38 @@ class CacheEffects:
 
     def _targets(self, write: Write, head: ResponseHead | None) -> tuple[RequestHead, ...]:
         """The request's own first. Without an answer's head, what is known before there is one."""
-        own = own_target(_request(write))
+        own = _get(write, write.target)
+        named = head is not None and not _NAMING.isdisjoint(head.fields.names())
+        if not (named or write.changed_targets):  # the usual case
+            return (own,)
         targets = [own]
         route = self._routes.get(write.route)
         if head is not None and route is not None:
             targets.extend(invalidated_targets(_request(write), head, route=route.settings))
-        targets.extend(replace(own, target=target) for target in write.changed_targets)
+        targets.extend(_get(write, target) for target in write.changed_targets)
         return tuple(dict.fromkeys(targets))
 
-    def _keys(self, targets: Iterable[RequestHead]) -> frozenset[TargetKey]:
-        return frozenset(key for target in targets for key in self._keys_of(target))
+    def _keys(self, targets: tuple[RequestHead, ...]) -> frozenset[TargetKey]:
+        if len(targets) == 1:
+            return self._keys_of(targets[0])
+        return frozenset().union(*map(self._keys_of, targets))
 
-    def _keys_of(self, target: RequestHead) -> Iterator[TargetKey]:
+    def _keys_of(self, target: RequestHead) -> frozenset[TargetKey]:
         """By the route of each: Location may lead to another one than the write's."""
+        place = (target.scheme, target.authority, target.target)
+        known = self._known.get(place)
+        if known is None:
+            known = self._known[place] = self._found_keys(target)
+        return known
+
+    def _found_keys(self, target: RequestHead) -> frozenset[TargetKey]:
         route = self._router.match(target.authority, target.path)
         if route is None or not route.settings.cache.enabled:
-            return
+            return frozenset()
         try:
-            yield from target_keys(route, target)
+            return target_keys(route, target)
         except ClientError:  # the route makes no path of it, so nothing is stored for it
-            return
+            return frozenset()
 
     def _purge(self, keys: frozenset[TargetKey], labels: frozenset[bytes], *, soft: bool = False) -> None:
         if keys:
@@ -131,7 +154,11 @@ class CacheEffects:
 
 def _request(write: Write) -> RequestHead:
     """The write as far as it names things; its fields are the origin's."""
-    return RequestHead(write.method, write.target, Fields(), scheme=write.scheme, authority=write.authority)
+    return RequestHead(write.method, write.target, _NO_FIELDS, scheme=write.scheme, authority=write.authority)
+
+
+def _get(write: Write, target: bytes) -> RequestHead:
+    return RequestHead("GET", target, _NO_FIELDS, scheme=write.scheme, authority=write.authority)
 
 
 def _names(targets: Iterable[RequestHead], write: Write) -> Names:

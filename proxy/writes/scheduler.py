@@ -118,8 +118,9 @@ class Scheduler:
             return
         if delivery.redelivered:
             self._attempts.doubt(job)
-        self._arm(job)
         self._pump()
+        if job.phase in (Phase.WAITING, Phase.READY):
+            self._arm(job)
 
     def _grace_mono(self, delivery: Delivery, shard: _Shard, policy: WritePolicy) -> float:
         if not (delivery.redelivered or (policy.unrecorded and not shard.clean)):
