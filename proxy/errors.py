@@ -171,7 +171,7 @@ class OriginBodyCut(OriginError):
 
 
 class RepresentationChanged(OriginError):
-    """The origin's object changed, or went, between two slices of one answer: what was begun cannot be ended."""
+    """The origin's object changed, or went, between two slices: the answer that was begun cannot be ended."""
 
 
 class FlightFailed(OriginError):

@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 
-from loadtest.bench import disk, first_byte, herds, memory, rates
+from loadtest.bench import decision, disk, first_byte, herds, memory, objects, rates
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
 from loadtest.processes import NotStarted, raise_open_files
 
-_ALL = ("rates", "herd", "memory", "first-byte", "disk")
+_ALL = ("rates", "herd", "memory", "first-byte", "disk", "overhead", "decision")
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,6 +63,8 @@ def main() -> int:
         "memory": lambda: memory.measure(serious, arguments.runs, open_files),
         "first-byte": lambda: first_byte.measure(serious, open_files),
         "disk": lambda: disk.measure(arguments.runs),
+        "overhead": lambda: objects.measure(serious),
+        "decision": decision.measure,
     }
     faults: list[str] = []
     for name in _ALL if arguments.what == "all" else (arguments.what,):

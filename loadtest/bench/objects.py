@@ -36,7 +36,7 @@ class _Growth:
     resident: int
     files: int
     hits_grew: int
-    """What resident memory grew by while a hundredth of them were asked for again."""
+    """What resident memory grew by while some of them were asked for again."""
     wrong: int
 
     def overhead_bytes(self, count: int) -> float:

@@ -25,8 +25,8 @@ from proxy.policy.purges import Coverage, Tagged, Targets
 _HOT_SHARE = 16
 """One part in so many of the tier's bound is for memos of heads beside it,"""
 
-_HOT_MAX_BYTES = 8 * 1024 * 1024
-"""and no more than this: those of some 7,000 entries."""
+_HOT_MAX_BYTES = 4 * 1024 * 1024
+"""and no more than this: those of some 4,000 entries. What the gate answers has its octets there."""
 
 _POLICIES: dict[EvictionPolicy, type[cachetools.Cache[Any, Any]]] = {
     EvictionPolicy.LRU: cachetools.LRUCache,
