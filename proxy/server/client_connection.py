@@ -254,7 +254,7 @@ class ClientConnection(ClientTransport):
 
     def data_received(self, data: bytes) -> None:
         gate = self._gate
-        if gate is not None and self.state is _IDLE and not self._paused and not self._buffer_paused:
+        if gate is not None and self._may_be_answered_at_once():
             if gate.answer_known(self, data):
                 self._rest_again()
                 return
@@ -270,6 +270,15 @@ class ClientConnection(ClientTransport):
                 self._work()
             else:
                 self._loop.call_soon(self._work)
+
+    def _may_be_answered_at_once(self) -> bool:
+        """Whether no answer is outstanding, the client reads, and the next answer is not the last one."""
+        return (
+            self.state is _IDLE
+            and not self._paused
+            and not self._buffer_paused
+            and not self._host.draining  # then the answer says so, and the gate's do not
+        )
 
     def _feed(self, data: bytes) -> None:
         """Give the parser one head at a time: it forgets what came whole in front of an error."""
@@ -311,7 +320,7 @@ class ClientConnection(ClientTransport):
         if parsed is None:
             return
         messages = parsed[0]
-        if len(messages) == 1 and not self._host.draining:
+        if len(messages) == 1:
             message, body = messages[0]
             if body.is_eof() and gate.answer_parsed(self, message, data):
                 assert self._parser is not None, "it has just parsed"

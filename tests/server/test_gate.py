@@ -196,6 +196,17 @@ async def test_a_client_that_does_not_read_is_not_written_to() -> None:
     twins.close()
 
 
+async def test_the_last_answer_before_an_end_says_that_it_is_the_last() -> None:
+    twins = await warm()
+    for twin in twins.both:
+        twin.listener.hand_over()
+    await twins.send(HEAD)
+    assert twins.agree
+    assert bytes(twins.with_gate.wire.sent).count(b"\r\nConnection: close\r\n") == 1
+    assert twins.with_gate.wire.closed
+    twins.close()
+
+
 async def test_garbage_behind_a_known_head_is_refused_as_ever() -> None:
     twins = await warm()
     await twins.send(HEAD + b"\x00rubbish\r\n\r\n")

@@ -70,10 +70,14 @@ async def test_connections_to_a_slot_without_a_worker_wait_for_the_next(scene: S
 
 async def test_one_that_is_told_to_stop_drains_and_another_follows(scene: Stage, tmp_path: Path) -> None:
     held = scene.origin.on("GET /a").hold().reply(200, b"A", **FRESH)
+    scene.origin.on("GET /b").reply(200, b"B", **FRESH)
     async with supervised(scene, tmp_path, workers=1) as made:
+        idle = scene.client(made.address)
+        await idle.send("GET /b").expect(200, b"B")
         client = scene.client(made.address).send("GET /a")
         await until(lambda: held.held == 1)
         end(made.pids[0], signal.SIGTERM)
+        await idle.closed()  # so it drains
         held.release()
         await client.expect(200, b"A", connection="close")
         await restarted(made)
