@@ -113,7 +113,7 @@ async def metrics(process: Process) -> dict[str, float]:
 
 
 def files(directory: Path) -> list[Path]:
-    return [path for path in (directory / "objects").rglob("*") if path.is_file()]
+    return [path for path in directory.glob("worker-*/objects/**/*") if path.is_file()]
 
 
 async def verify(process: Process, clients: Clients, directory: Path) -> None:
