@@ -31,6 +31,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
     "tasks": {"tasks": "tasks"},
+    "directories": {"directories": "held_directory"},
     "adapters": {
         "encoders": """
             compression.br_encoder compression.encoders compression.gzip_encoder compression.zstd_encoder

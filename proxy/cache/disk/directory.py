@@ -1,6 +1,6 @@
 """The directory of the disk tier: whose it is, what lies in it, how files come and go.
 
-    lockgate.lock   held by flock while a process uses the directory; its presence marks the directory
+    lockgate.lock   held while a process uses the directory (`proxy/held_directory.py`)
     purges.log      the durable purges (`purge_log.py`)
     parts/          files being written
     objects/abc/    4,096 shards of whole files (`place.py`)
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 from collections.abc import Sequence
 from itertools import count
@@ -25,76 +24,32 @@ from pathlib import Path
 
 from proxy.cache.disk.access import PATIENT, Access
 from proxy.cache.disk.place import SHARDS, Place, shard_name
-from proxy.errors import ConfigError
+from proxy.held_directory import HeldDirectory
 
-LOCK_NAME = "lockgate.lock"
 LOG_NAME = "purges.log"
-_MARK = "lockgate disk cache\n"
 
 
-class Directory:
-    """One directory, held exclusively from `acquire` to `release`."""
+class Directory(HeldDirectory):
+    """One directory of the tier."""
+
+    KIND = "disk cache"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path, setting="cache.disk.directory")
         self.objects = path / "objects"
         self.parts = path / "parts"
         self.log = path / LOG_NAME
         self._prefix = f"{self.objects}/"  # joining paths takes a quarter of the time to index a file
-        self._lock_fd: int | None = None
         self._numbers = count()
         self.leftovers = 0
         """Files that an earlier process was writing when it ended; removed by `acquire`."""
 
-    def __repr__(self) -> str:
-        return f"<Directory {self.path} held={self._lock_fd is not None}>"
-
-    def acquire(self) -> None:
-        """Make it ours, create what it lacks, remove leftovers. Raises: ConfigError."""
-        setting = f"cache.disk.directory is {self.path}"
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (self.path / LOCK_NAME).exists() and any(self.path.iterdir()):
-                raise ConfigError(
-                    f"{setting}, which is neither empty nor a cache of ours. Name an empty directory."
-                )
-            self._lock(setting)
-            self.objects.mkdir(mode=0o700, exist_ok=True)
-            self.parts.mkdir(mode=0o700, exist_ok=True)
-            for leftover in self.parts.iterdir():
-                leftover.unlink()
-                self.leftovers += 1
-        except OSError as error:
-            self.release()
-            raise ConfigError(f"{setting}, which cannot be used: {error}") from error
-
-    def _lock(self, setting: str) -> None:
-        fd = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 200, 0).decode(errors="replace").removeprefix(_MARK).strip()
-            os.close(fd)
-            raise ConfigError(
-                f"{setting}, which another Lockgate uses ({holder or 'pid unknown'}). "
-                "Stop it, or give each its own directory."
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{_MARK}pid {os.getpid()}\n".encode(), 0)
-        self._lock_fd = fd
-
-    def release(self) -> None:
-        """Let others have it. Idempotent."""
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-            self._lock_fd = None
-
-    def free_bytes(self) -> int:
-        """Octets that the file system still has for us; 0 if it is out of files."""
-        found = os.statvfs(self.path)
-        if found.f_files and not found.f_favail:
-            return 0
-        return found.f_bavail * found.f_frsize
+    def _prepare(self) -> None:
+        self.objects.mkdir(mode=0o700, exist_ok=True)
+        self.parts.mkdir(mode=0o700, exist_ok=True)
+        for leftover in self.parts.iterdir():
+            leftover.unlink()
+            self.leftovers += 1
 
     def sync(self) -> None:
         """Make everything done so far durable, unlinks and renames included. Raises: OSError."""

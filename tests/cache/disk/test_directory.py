@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cache.disk.directory import LOCK_NAME, Directory
+from proxy.cache.disk.directory import Directory
 from proxy.cache.disk.place import place_of
 from proxy.errors import ConfigError
+from proxy.held_directory import LOCK_NAME
 
 PLACE = place_of(b"key", ())
 
@@ -49,7 +50,7 @@ def test_it_is_free_again_after_release(ours: Directory) -> None:
 
 def test_a_directory_with_other_things_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(ConfigError, match="neither empty nor a cache of ours"):
+    with pytest.raises(ConfigError, match="neither empty nor a disk cache of ours"):
         Directory(tmp_path).acquire()
     assert os.listdir(tmp_path) == ["thesis.tex"]
 

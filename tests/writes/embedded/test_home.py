@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ConfigError
-from proxy.writes.embedded.home import LOCK_NAME, Home
+from proxy.held_directory import LOCK_NAME
+from proxy.writes.embedded.home import Home
 
 
 def test_a_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
