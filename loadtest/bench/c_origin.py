@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtest.bench.candidates import LOAD_CORE, executable
+from loadtest.bench.candidates import LOAD_CORE, NGINX, executable
 from loadtest.processes import Server, free_port, serving
 
 SIZES = (1024, 10 * 1024, 100 * 1024, 1024 * 1024)
@@ -99,4 +98,4 @@ def requests_so_far(origin: Server) -> int:
 
 def is_installed() -> bool:
     """Whether there is an nginx."""
-    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+    return NGINX.version() is not None

@@ -11,16 +11,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
-from loadtest.bench.c_origin import body_of_size, c_origin, requests_so_far
+from loadtest.bench import c_origin, wrk
+from loadtest.bench.c_origin import body_of_size, requests_so_far
 from loadtest.bench.candidates import LOCKGATE, NGINX, NGINX_BUFFERS, VARNISH, Candidate, started
 from loadtest.bench.report import Section, table
 from loadtest.bench.wrk import WrkResult, run_wrk
 from loadtest.processes import Server, free_port
 
 SECONDS = 3.0
+_TITLE = "Requests per CPU-second"
 _LIMITED_ABOVE = 0.97
 _OBJECTS = 20_000
 """Of the mix, chosen by Zipf's law with exponent 1."""
+
+_IN_TURN = """\
+local next = 0
+request = function()
+  next = next % #heads + 1
+  return heads[next]
+end
+"""
 
 _COOKIES = """\
 local heads = {}
@@ -28,11 +38,6 @@ init = function(_)
   for i = 1, 200000 do
     heads[i] = wrk.format("GET", nil, {["Cookie"] = "session=" .. i .. ".0123456789abcdef"})
   end
-end
-local next = 0
-request = function()
-  next = next % #heads + 1
-  return heads[next]
 end
 """
 
@@ -53,11 +58,6 @@ init = function(_)
     end
     heads[n] = wrk.format("GET", "/expiring/" .. low)
   end
-end
-local next = 0
-request = function()
-  next = next % #heads + 1
-  return heads[next]
 end
 """
 
@@ -80,10 +80,10 @@ ROWS: tuple[Row, ...] = (
     Row("hits, 10 KiB", "/10240", body_of_size(10 * 1024)),
     Row("hits, 100 KiB", "/102400", body_of_size(100 * 1024)),
     Row("hits, 1 MiB", "/1048576", body_of_size(1024 * 1024)),
-    Row("hits, every head different, 1 KiB", "/1024", body_of_size(1024), script=_COOKIES),
+    Row("hits, every head different, 1 KiB", "/1024", body_of_size(1024), script=_COOKIES + _IN_TURN),
     Row("304 to a validator", "/10240", body_of_size(10 * 1024), conditional=True),
     Row("pass-through, 1 KiB", "/pass/1024", body_of_size(1024), fetches=True),
-    Row("Zipf mix that expires", "/expiring/1", None, script=_ZIPF, fetches=True),
+    Row("Zipf mix that expires", "/expiring/1", None, script=_ZIPF + _IN_TURN, fetches=True),
 )
 
 
@@ -110,12 +110,15 @@ Cells = Mapping[tuple[str, str], _Cell]
 
 def measure(candidates: Sequence[Candidate], runs: int, open_files: int) -> Section:
     """Run all rows; the section's faults name every answer that was not the right one."""
+    if not (wrk.is_installed() and c_origin.is_installed()):
+        told = "Not measured: this takes wrk, and nginx as the origin (apt-get install wrk nginx-light)."
+        return Section("rates", _TITLE, told)
     candidates = [*candidates, NGINX_BUFFERS] if NGINX in candidates else list(candidates)
     cells: dict[tuple[str, str], _Cell] = {
         (row.name, candidate.name): _Cell() for row in ROWS for candidate in candidates
     }
     with ExitStack() as stack:
-        origin = stack.enter_context(c_origin(open_files))
+        origin = stack.enter_context(c_origin.c_origin(open_files))
         servers = {
             candidate.name: stack.enter_context(
                 started(
@@ -197,7 +200,7 @@ def _section(candidates: Sequence[Candidate], cells: Cells, runs: int) -> Sectio
         "† The load generator used its whole core: the throughput is its limit, the ratio per CPU-second is "
         f"not.\n\n{_chart(candidates, cells)}"
     )
-    return Section("rates", "Requests per CPU-second", text, tuple(faults))
+    return Section("rates", _TITLE, text, tuple(faults))
 
 
 def _row(row: Row, candidate: Candidate, cell: _Cell, own: _Cell | None) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from proxy.clock import Clock
 from proxy.coalesce.answer import Answer
-from proxy.coalesce.body import BodyReader
 from proxy.compression.compressor import Compressor
 from proxy.config.settings import CacheSettings, RouteSettings
 from proxy.http.dates import format_http_date
@@ -21,9 +20,8 @@ from proxy.peers.word import Answered, OwnersWord, word_field
 from proxy.policy.conditional import not_modified
 from proxy.policy.hop_by_hop import end_to_end
 from proxy.policy.keys import CacheKey
-from proxy.server.delivery import WHOLE_BELOW_BYTES, Delivery
+from proxy.server.delivery import WHOLE_BELOW_BYTES, Delivery, copy
 from proxy.server.exchange import Exchange
-from proxy.server.response_writer import ResponseWriter
 
 
 class OwnersDelivery(Delivery):
@@ -53,7 +51,7 @@ class OwnersDelivery(Delivery):
             reason=answer.head.reason,
             length=None if answer.body.ends_with_connection else answer.body.length,
         )
-        await _copy(writer, answer.reader())
+        await copy(writer, answer.reader())
 
     def at_once(
         self,
@@ -113,17 +111,3 @@ def word_of(answer: Answer, *, now_mono: float) -> OwnersWord:
         collapsed=answer.collapsed,
         ends_with_connection=answer.body.ends_with_connection,
     )
-
-
-async def _copy(writer: ResponseWriter, reader: BodyReader) -> None:
-    """The body as it comes; a worker that reads slowly slows nobody else, as a client would not."""
-    if writer.sends_no_body:
-        return
-    while True:
-        piece = reader.read_nowait()
-        if piece is None:
-            piece = await reader.read()
-        if not piece:
-            break
-        await writer.write(piece)
-    writer.finish()

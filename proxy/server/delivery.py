@@ -73,14 +73,14 @@ class Delivery:
         if isinstance(span, Partial):
             lines += _content_range(span, body)
             writer.start(206, lines, length=span.last - span.first + 1)
-            await _copy(writer, answer.reader(span.first, span.last))
+            await copy(writer, answer.reader(span.first, span.last))
         elif isinstance(span, Several):
             await self._write_parts(writer, answer, span, route, self._own_lines(answer, key))
         else:
             head, until_close = answer.head, body.ends_with_connection
             length = None if until_close else body.length
             writer.start(head.status, lines, reason=head.reason, length=length, until_close=until_close)
-            await _copy(writer, answer.reader())
+            await copy(writer, answer.reader())
 
     def at_once(
         self,
@@ -293,8 +293,8 @@ def _pieces(reader: BodyReader) -> list[bytes]:
     return pieces
 
 
-async def _copy(writer: ResponseWriter, reader: BodyReader) -> None:
-    """The body as it comes, at the client's pace."""
+async def copy(writer: ResponseWriter, reader: BodyReader) -> None:
+    """Send the body as it comes, at its receiver's pace. Raises: ClientGone, and what the body fails with."""
     if writer.sends_no_body:
         return
     while True:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from proxy.server import gate_keeper
 from proxy.server.standing import Standing
+from tests.server.connecting import until
 from tests.server.twins import Twins
 
 HEAD = b"GET /long?size=300 HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -26,9 +25,7 @@ async def test_an_answer_that_nobody_asked_for_between_two_sweeps_is_let_go(
     await standing(twins)
     keeper = twins.with_gate.proxy._gate_keeper
     assert keeper is not None
-    async with asyncio.timeout(5):
-        while keeper._active:  # noqa: ASYNC110 - a condition without an event
-            await asyncio.sleep(0.001)
+    await until(lambda: not keeper._active)
     assert keeper._joined_bytes == 0
     await twins.send(HEAD)
     assert twins.agree
