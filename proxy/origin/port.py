@@ -56,7 +56,8 @@ class ForwardRequest:
     `may_repeat` says that the request may be sent again when a kept connection died before any
     byte of the answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
     `question` is what another worker may be asked in the origin's place, which owns the key.
-    `written` keeps the head's octets, for each authority, of a request that is sent again and again.
+    `written` keeps the head's octets of a request that is sent again and again, by method and authority: a
+    copy of it with another method shares them.
     `before_sending` is called in the step that writes the first octet, each time that one is written; what
     it raises ends the request unsent.
     """
@@ -69,7 +70,7 @@ class ForwardRequest:
     expect_continue: bool = False
     may_repeat: bool = False
     question: Question | None = None
-    written: dict[bytes, bytes] | None = field(default=None, compare=False, repr=False)
+    written: dict[tuple[str, bytes], bytes] | None = field(default=None, compare=False, repr=False)
     before_sending: Callable[[], None] | None = None
 
 

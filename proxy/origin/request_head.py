@@ -33,9 +33,9 @@ def write_request_head(request: ForwardRequest, *, authority: bytes) -> bytes:
     for CONNECT, whose answer is a tunnel that we do not make; ProxyError if the fields contain framing,
     which is written here alone.
     """
-    known = request.written
-    if known is not None and authority in known:
-        return known[authority]
+    known, place = request.written, (request.method, authority)
+    if known is not None and place in known:
+        return known[place]
     if request.method == "CONNECT":
         raise UnknownMethod("CONNECT is not forwarded (RFC 9110 §9.3.6)")
     host: bytes | None = None
@@ -61,7 +61,7 @@ def write_request_head(request: ForwardRequest, *, authority: bytes) -> bytes:
             "cannot be sent on (RFC 9110 §5.5)"
         )
     if known is not None:
-        known[authority] = head
+        known[place] = head
     return head
 
 

@@ -50,8 +50,8 @@ class Prepared:
     refusal: JoinRefusal | None
     key: CacheKey | None
     bodyless: bool
-    forwards: dict[tuple[str, bool, bool], ForwardRequest] = field(default_factory=dict)
-    """Plain forward requests by client, whether it is trusted, and whether they lead a flight; a few."""
+    forwards: dict[tuple[str, str, bool, bool], ForwardRequest] = field(default_factory=dict)
+    """Plain forward requests by method, client, whether it is trusted, whether they lead a flight; a few."""
     asked: str = ""
     """What the access log says was asked, once it has been said."""
 

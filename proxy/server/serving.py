@@ -568,7 +568,7 @@ class Serving:
     ) -> ForwardRequest:
         exchange = self.exchange
         is_plain = not conditions and body is None and upgrade is None and not expect_continue
-        place = (exchange.client, exchange.trusted, leader_of_flight)
+        place = (request.method, exchange.client, exchange.trusted, leader_of_flight)
         forwards = exchange.prepared.forwards if exchange.prepared is not None and is_plain else None
         found = None if forwards is None else forwards.get(place)
         if found is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,14 @@ def test_the_addresss_authority_stands_in_for_an_empty_host(fields: tuple[Pair, 
 def test_framing_is_written_here(method: str, body: ScriptedBody | None, expected: bytes) -> None:
     start = method.encode() + b" / HTTP/1.1\r\nHost: a\r\n"
     assert head_of((b"Host", b"a"), method=method, body=body) == start + expected + b"\r\n"
+
+
+def test_a_head_that_was_written_is_not_written_again_and_not_taken_for_that_of_another() -> None:
+    get = ForwardRequest("GET", b"/", Fields(), written={})
+    head = write_request_head(get, authority=b"a")
+    assert write_request_head(get, authority=b"a") is head
+    assert write_request_head(get, authority=b"b").endswith(b"Host: b\r\n\r\n")
+    assert write_request_head(replace(get, method="HEAD"), authority=b"a").startswith(b"HEAD / ")
 
 
 def test_upgrade_and_expect_are_written_here() -> None:

@@ -261,3 +261,12 @@ async def test_a_tls_client_that_ignores_our_close_does_not_hold_up_a_drain(
 
     assert await server.drain() == 0
     client.leave()
+
+
+async def test_each_client_is_told_of_with_the_very_request_of_another(stage: Stage) -> None:
+    server = await stage.started()
+    stage.origin.on("GET /a").reply(200, b"A", cache_control="private")
+    sources = ["127.0.0.1", "127.0.0.2", "127.0.0.3"] * 4
+    for source in sources:
+        await stage.client(server.addresses[0], source=source).send("GET /a").expect(200, b"A")
+    assert [request.field("X-Forwarded-For") for request in stage.origin.requests()] == sources
