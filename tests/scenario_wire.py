@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from proxy.http.fields import Fields, Pair
+from proxy.transports import abort
 
 DEADLINE_S = 10.0
 """Far above what anything here takes, also on a busy machine: only a test that fails waits this long."""
@@ -262,7 +263,7 @@ class Wire(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, whatever was to be sent."""
         if self._transport is not None:
-            self._transport.abort()
+            abort(self._transport)
 
     def pause(self) -> None:
         """Take nothing more."""

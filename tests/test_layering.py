@@ -32,6 +32,7 @@ LAYERS: dict[str, dict[str, str]] = {
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
     "tasks": {"tasks": "tasks"},
     "directories": {"directories": "held_directory"},
+    "transports": {"transports": "transports"},
     "adapters": {
         "encoders": """
             compression.br_encoder compression.encoders compression.gzip_encoder compression.zstd_encoder

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from proxy.origin.balancer import Target
+from proxy.transports import abort
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class OriginConnection(asyncio.Protocol):
         """Close it at once; what was not sent yet is not sent."""
         self._receiver = None
         if self._transport is not None and not self.lost:
-            self._transport.abort()
+            abort(self._transport)
 
     def pause_reading(self) -> None:
         """Let the origin wait."""

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp.base_protocol import BaseProtocol
 
 from proxy.errors import ClientGone
+from proxy.transports import abort, unsent_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -60,15 +61,15 @@ class ClientTransport(BaseProtocol):
         while self._paused:
             if self.transport is None:
                 raise ClientGone("the client closed its connection")
-            unsent_bytes = self.transport.get_write_buffer_size()
+            unsent = unsent_bytes(self.transport)
             self._drained = self._loop.create_future()
             try:
                 async with asyncio.timeout(self._write_timeout_s):
                     await self._drained
             except TimeoutError:
-                if self._waiting_bytes() >= unsent_bytes:
+                if self._waiting_bytes() >= unsent:
                     logger.info(
-                        "client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes
+                        "client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent
                     )
                     self.reset()
                     limit_s = self._write_timeout_s
@@ -88,21 +89,21 @@ class ClientTransport(BaseProtocol):
         sock = self.transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+        abort(self.transport)
 
     def is_sending(self, now_mono: float) -> bool:
         """Whether an answer is still on its way and the client takes it; one that does not is cut off."""
         assert self.transport is not None
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if not unsent_bytes:
+        unsent = unsent_bytes(self.transport)
+        if not unsent:
             return False
-        if unsent_bytes == self._unsent_bytes and now_mono - self._unsent_since_mono >= self._write_timeout_s:
-            logger.info("client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent_bytes)
+        if unsent == self._unsent_bytes and now_mono - self._unsent_since_mono >= self._write_timeout_s:
+            logger.info("client_cut reason=write-timeout client=%s unsent_bytes=%d", self.peer, unsent)
             self.reset()
             return False
-        if unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes, self._unsent_since_mono = unsent_bytes, now_mono
+        if unsent != self._unsent_bytes:
+            self._unsent_bytes, self._unsent_since_mono = unsent, now_mono
         return True
 
     def _waiting_bytes(self) -> int:
-        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return 0 if self.transport is None else unsent_bytes(self.transport)

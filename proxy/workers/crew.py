@@ -82,15 +82,17 @@ class Crew:
 
     async def start(self) -> None:
         """Man every slot. Raises: StartFailed; none of them is left then."""
+        told: list[str] | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for slot in range(self.slots):
                     group.create_task(self._manned(slot))
         except* StartFailed as errors:
+            told = [str(error) for error in _flat(errors) if str(error)]
+        if told is not None:  # not raised from there: up to Python 3.11.2 it would come out as a group
             self.leaving = True
             await asyncio.gather(*(member.kill() for member in self.members))
-            told = [str(error) for error in _flat(errors) if str(error)]
-            raise StartFailed(told[0] if told else "a worker ended before it was ready") from None
+            raise StartFailed(told[0] if told else "a worker ended before it was ready")
         for slot in range(self.slots):
             self._keep(slot)
 
