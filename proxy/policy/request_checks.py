@@ -60,7 +60,7 @@ def check_request(
         raise TargetTooLong(
             f"the target has {len(raw_target)} octets, above limits.max_line_bytes ({limits.max_line_bytes})"
         )
-    _check_size(len(method) + len(raw_target), fields, limits)
+    _check_size(head_bytes(method, raw_target, fields), fields, limits)
     _check_fields(fields)
     _check_framing(fields, version)
     host = _host(fields, version)
@@ -68,13 +68,17 @@ def check_request(
     return RequestHead(method, target, fields, scheme=scheme, authority=authority, minor_version=version[1])
 
 
-def _check_size(line_bytes: int, fields: Fields, limits: LimitsSettings) -> None:
+def head_bytes(method: str, raw_target: bytes, fields: Fields) -> int:
+    """Octets of the head as it came."""
+    return len(method) + len(raw_target) + len(b"  HTTP/1.1\r\n\r\n") + fields.size_bytes()
+
+
+def _check_size(octets: int, fields: Fields, limits: LimitsSettings) -> None:
     if len(fields) > limits.max_fields:
         raise HeadTooLarge(f"{len(fields)} header fields, above limits.max_fields ({limits.max_fields})")
-    head_bytes = line_bytes + len(b"  HTTP/1.1\r\n\r\n") + fields.size_bytes()
-    if head_bytes > limits.max_head_bytes:
+    if octets > limits.max_head_bytes:
         raise HeadTooLarge(
-            f"the head has {head_bytes} octets, above limits.max_head_bytes ({limits.max_head_bytes})"
+            f"the head has {octets} octets, above limits.max_head_bytes ({limits.max_head_bytes})"
         )
     for name, value in fields:
         if len(name) + len(value) > limits.max_field_bytes:

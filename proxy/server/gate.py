@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.errors import ProxyError
+from proxy.policy.request_checks import head_bytes
 from proxy.server.client_connection import ClientConnection
 from proxy.server.folding import values_of
 from proxy.server.gate_keeper import GateKeeper
@@ -142,8 +143,9 @@ class Gate:
             fold = (fold, values_of(message, split))
             found = self._folded.young.get(fold) or self._folded.find(fold)
         if found is None:
-            if self._folded.came_before(fold):
-                self._folded.keep(fold, self._begin(message, split))
+            begun = self._begin(message, split, indifferent_bytes) if self._folded.came_before(fold) else None
+            if begun is not None:
+                self._folded.keep(fold, begun)
             return None
         if isinstance(found, _Split) or indifferent_bytes > found.spare_bytes:
             return None
@@ -153,16 +155,23 @@ class Gate:
             return None
         return found
 
-    def _begin(self, message: RawRequestMessage, split: frozenset[bytes]) -> Standing | _Split:
+    def _begin(
+        self, message: RawRequestMessage, split: frozenset[bytes], indifferent_bytes: int
+    ) -> Standing | _Split | None:
+        """What is known of such heads from now on; None if this one is refused, whatever others are."""
         try:
             prepared = self._keeper.heads.prepare(message, scheme=self._scheme, trusted=self._trusted)
         except ProxyError:
-            return _NEVER_A_HIT
+            return None
         if not isinstance(prepared, Prepared) or prepared.key is None or prepared.refusal is not None:
             return _NEVER_A_HIT
         if not prepared.bodyless:
             return _NEVER_A_HIT
-        return self._keeper.standing_for(prepared, told_apart_by=split)
+        raw_target = message.path.encode("utf-8", "surrogateescape")
+        whole_bytes = head_bytes(message.method, raw_target, prepared.request.fields)
+        return self._keeper.standing_for(
+            prepared, told_apart_by=split, matter_bytes=whole_bytes - indifferent_bytes
+        )
 
 
 def _size_bytes(found: Standing | _Split) -> int:

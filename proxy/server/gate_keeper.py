@@ -99,10 +99,12 @@ class GateKeeper:
             successor.known += self.known
             successor.parsed += self.parsed
 
-    def standing_for(self, prepared: Prepared, *, told_apart_by: frozenset[bytes]) -> Standing:
-        """The answer to such a request; it rests."""
+    def standing_for(
+        self, prepared: Prepared, *, told_apart_by: frozenset[bytes], matter_bytes: int
+    ) -> Standing:
+        """The answer to such a request, of whose head so many octets matter; it rests."""
         assert prepared.key is not None, "what may be a hit has a key"
-        route, request = prepared.route.settings, prepared.request
+        route = prepared.route.settings
         ask = Ask(
             key=prepared.key,
             request=prepared.seen,
@@ -111,7 +113,7 @@ class GateKeeper:
             origin=self._origins[route.origin],
             forward=_never_forwarded,
         )
-        spare_bytes = self._max_head_bytes - len(request.target) - request.fields.size_bytes()
+        spare_bytes = self._max_head_bytes - matter_bytes
         return Standing(prepared, ask, told_apart_by=told_apart_by, spare_bytes=spare_bytes)
 
     # rendering

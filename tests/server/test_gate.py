@@ -19,7 +19,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def warm(head: bytes = HEAD, times: int = 5, **settings: Any) -> Twins:
     twins = Twins(**settings)
     twins.connect()
-    for _ in range(times):
+    await twins.send(head)
+    twins.clock.advance(0.25)  # into the second: on its edge, ttl turns with the next tick and nothing stands
+    for _ in range(times - 1):
         await twins.send(head)
     assert twins.agree
     return twins
@@ -69,14 +71,22 @@ async def test_age_is_right_to_the_second() -> None:
 
 
 @pytest.mark.parametrize("soft", [False, True])
-async def test_a_purge_holds_from_its_step_on(soft: bool) -> None:
+@pytest.mark.parametrize("swept", [False, True])
+async def test_a_purge_holds_from_its_step_on(
+    swept: bool, soft: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.cache.purging.SLICE", 1)  # what was stored first is found last
     twins = await warm()
-    twins.clock.advance(8)  # the origin has something newer
+    for number in range(3):
+        await twins.send(HEAD.replace(b"300", b"%d" % number))
     for twin in twins.both:
         twin.proxy.cache.purge_all(soft=soft)
+    if swept:
+        await twins.settled()
     await twins.send(HEAD)
     assert twins.agree
-    assert [len(twin.origin.plan.asked) for twin in twins.both] == [2, 2]
+    for twin in twins.both:
+        assert [asked.target for asked in twin.origin.plan.asked].count(b"/long?size=300") == 2
     twins.close()
 
 
@@ -104,7 +114,9 @@ async def test_what_was_evicted_is_asked_for() -> None:
 async def test_variants_are_told_apart_once_a_response_varies() -> None:
     twins = Twins()
     twins.connect()
+    twins.clock.advance(0.25)
     for round_ in range(8):
+        twins.clock.advance(0.01)
         for language in (b"en", b"de", b"en"):
             head = b"GET /language?size=30 HTTP/1.1\r\nHost: shop\r\nAccept-Language: %b\r\n\r\n" % language
             await twins.send(head)
@@ -157,6 +169,17 @@ async def test_what_is_no_plain_hit_takes_the_ordinary_path(
         await twins.send(HEAD[:-2] + line + b"\r\n\r\n")
         assert twins.agree
     assert sum(ways(twins)) == before
+    twins.close()
+
+
+async def test_a_head_above_the_limit_is_refused_whatever_it_is_made_of() -> None:
+    twins = await warm(limits={"max_head_bytes": 1024})
+    for size in (500, 1000, 500, 1000, 500, 900, 1000):
+        twins.connect()
+        await twins.send(HEAD[:-2] + b"Cookie: %b\r\n\r\n" % (b"c" * size))
+        assert twins.agree
+        assert twins.with_gate.wire.sent.startswith(b"HTTP/1.1 431" if size == 1000 else b"HTTP/1.1 200")
+    assert sum(ways(twins)) > 4
     twins.close()
 
 

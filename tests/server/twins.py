@@ -38,7 +38,8 @@ class RulingOrigin(MemoryOrigin):
         kind = path.strip(b"/").partition(b"/")[0].decode()
         status, fields = KINDS.get(kind, (404, ((b"Cache-Control", b"max-age=5"),)))
         changed = int(self._clock.now()) // 7  # what is stored and what the origin has differ now and then
-        etag = b'"%d"' % changed
+        varied = b" ".join(request.fields.get(name) or b"" for name in VARIED.get(kind, ()))
+        etag = b'"%d%b"' % (changed, varied.hex().encode())
         pairs: list[Pair] = [(b"Date", formatdate(self._clock.now(), usegmt=True).encode()), *fields]
         if kind != "heuristic":
             pairs.append((b"ETag", etag))
@@ -63,6 +64,10 @@ KINDS: dict[str, tuple[int, tuple[Pair, ...]]] = {
     "gone": (410, ((b"Cache-Control", b"max-age=60"),)),
     "tagged": (200, ((b"Cache-Control", b"max-age=60"), (b"Surrogate-Key", b"all"))),
 }
+
+
+VARIED = {"language": (b"accept-language",), "cookie": (b"cookie", b"accept")}
+"""What a kind varies on, it tells."""
 
 
 class Wire:
