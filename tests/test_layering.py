@@ -15,8 +15,9 @@ ROOT = Path(__file__).parent.parent
 LAYERS: dict[str, dict[str, str]] = {
     "pure": {
         "pure": """
-            errors routing config.arranging config.problems config.reference config.scalars config.schema
-            config.settings config.shape config.tree config.units config.validating config.values http.dates
+            errors routing config.arranging config.base config.problems config.reference config.scalars
+            config.schema config.settings config.shape config.tree config.units config.validating
+            config.values config.write_settings http.dates
             http.fields http.messages http.rendering http.structured policy.authority policy.bypass
             policy.cache_control policy.cache_status policy.conditional policy.content_coding policy.decide
             policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation policy.key_changes

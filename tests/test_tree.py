@@ -22,6 +22,7 @@ SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
 SUPERVISED = "a part of the supervisor: `tests/workers/test_supervisor.py` runs it, with real processes"
 ELSEWHERE = {
     "__main__.py": "two lines; `tests/test_cli.py` starts the command",
+    "config/base.py": "what all sections share; `tests/config/test_settings.py` looks at each",
     "coalesce/ask.py": "values that decide nothing; every test of the coalescer makes them",
     "coalesce/slice_source.py": SLICES,
     "coalesce/sliced_answer.py": SLICES,

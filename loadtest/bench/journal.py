@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.clock import SystemClock
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.http.fields import Fields
 from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.queue import EmbeddedQueue

@@ -15,8 +15,9 @@ from typing import Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from proxy.config.base import Settings
 from proxy.config.reference import reference_file, sentence, settings_with_shapes, written
-from proxy.config.settings import Config, Settings
+from proxy.config.settings import Config
 from proxy.config.shape import (
     Leaf,
     ListOf,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from proxy.config.base import Settings
 from proxy.config.reference import written
 from proxy.config.settings import (
     Config,
@@ -15,7 +16,6 @@ from proxy.config.settings import (
     OriginSettings,
     RouteSettings,
     SetCookieRule,
-    Settings,
 )
 from proxy.routing import Router
 

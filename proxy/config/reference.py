@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from pydantic.fields import FieldInfo
 
-from proxy.config.settings import Config, Settings
+from proxy.config.base import Settings
+from proxy.config.settings import Config
 from proxy.config.shape import ListOf, MapOf, Nullable, Section, Shape, settings_of
 from proxy.config.units import unit_of
 
@@ -29,9 +30,10 @@ _EXAMPLES: Mapping[str, str] = {
     "cache.disk.directory": "/var/cache/lockgate",
     "origins.NAME.addresses": "[http://127.0.0.1:9000]",
     "routes[].origin": "app",
+    "writes.journal.directory": "/var/lib/lockgate",
 }
 """What stands for a setting that has no default."""
-_EXAMPLE_NAMES: Mapping[str, str] = {"origins": "app"}
+_EXAMPLE_NAMES: Mapping[str, str] = {"origins": "app", "routes[].writes.retry_methods": "POST"}
 
 
 def reference_file() -> str:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -22,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from proxy.config.base import GiB, MiB, Settings
 from proxy.config.values import (
     BearerToken,
     CookieName,
@@ -41,21 +40,7 @@ from proxy.config.values import (
     StatusPattern,
     TypePattern,
 )
-
-MiB = 1024 * 1024
-GiB = 1024 * MiB
-
-
-class Settings(BaseModel):
-    """Base of all: frozen, unknown keys forbidden, attribute docstrings become descriptions."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,  # it may be a token
-    )
+from proxy.config.write_settings import RouteWritesSettings, WriteMode, WritesSettings
 
 
 class TlsListenSettings(Settings):
@@ -477,6 +462,8 @@ class RouteSettings(Settings):
     """Compression at the edge."""
     purge: PurgeSettings = PurgeSettings()
     """Purging by clients."""
+    writes: RouteWritesSettings | None = None
+    """Queue writes by entity; null passes them through as they come."""
 
     @model_validator(mode="after")
     def _key_cookies_reach_the_origin(self) -> Self:
@@ -566,37 +553,6 @@ class CacheSettings(Settings):
         return self
 
 
-class JournalSettings(Settings):
-    """The journal of queued writes: what was promised to a client outlives the process in it."""
-
-    directory: Path
-    """Where it lies: a directory of its own on a local disk, used by one Lockgate at a time."""
-    key_file: Path | None = None
-    """The key that requests and answers are encrypted with, 64 hexadecimal digits; else one is made beside the journal."""
-    shards: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Into how many numbered sequences of events the keys are divided; fixed for the life of a journal."""
-    max_writes: PositiveInt = 100_000
-    """Writes that have not ended, those that clients wait for included; the next one is refused with 503."""
-    max_bytes: PositiveInt = 256 * MiB
-    """Bodies of these writes, all together; they are kept in memory, too."""
-    spool_above_bytes: PositiveInt = 1 * MiB
-    """A larger body gets a file of its own."""
-    min_free_bytes: NonNegativeInt = 256 * MiB
-    """Room that is left free on the file system; below it no write is taken in, so that those that run can end."""
-    retry_after_s: PositiveFloat = 5.0
-    """When the disk is full, one write may try again after this long."""
-    retention_s: PositiveFloat = 86_400.0
-    """How long the end of a write can be asked for."""
-    max_results: PositiveInt = 1_000_000
-    """Ends that are kept; the oldest goes first."""
-    event_retention_s: PositiveFloat = 86_400.0
-    """How long an event can be read again."""
-    max_events: PositiveInt = 1_000_000
-    """Events that are kept; the oldest goes first."""
-    max_dead_letters: PositiveInt = 10_000
-    """Dead letters that are kept for an operator; the oldest goes first, and the log says so."""
-
-
 class CompressorSettings(Settings):
     """The threads that compress, shared by all routes."""
 
@@ -658,6 +614,8 @@ class Config(Settings):
     """From SIGTERM on `/healthz` fails for this long before the listeners close, so that a balancer stops sending first."""
     shutdown_timeout_s: NonNegativeFloat = 30.0
     """SIGTERM and SIGINT let running exchanges end within this time."""
+    writes: WritesSettings = WritesSettings()
+    """Writes that routes queue."""
     workers: WorkersSettings = WorkersSettings()
     """The processes that serve."""
     event_loop: Literal["uvloop", "asyncio"] = "uvloop"
@@ -671,6 +629,19 @@ class Config(Settings):
                 raise ValueError(
                     f"routes[{index}].cache.slice_bytes is {route.cache.slice_bytes}, above cache.max_entry_bytes "
                     f"({largest}): no slice would be stored. Lower slice_bytes or raise max_entry_bytes."
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _promises_are_kept(self) -> Self:
+        for index, route in enumerate(self.routes):
+            if route.writes is None or self.writes.journal is not None:
+                continue
+            if route.writes.mode is WriteMode.ASYNC or route.writes.idempotency.required:
+                name = "mode: async" if route.writes.mode is WriteMode.ASYNC else "idempotency.required"
+                raise ValueError(
+                    f"routes[{index}].writes has {name}, which promises what must outlive the process: "
+                    "set writes.journal.directory, too"
                 )
         return self
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Union, get_args, get_origin
 
-from proxy.config.settings import Settings
+from proxy.config.base import Settings
 
 
 @dataclass(frozen=True, slots=True)

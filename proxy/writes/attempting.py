@@ -156,7 +156,8 @@ class Attempts:
             return Ended(Step.LOSE if job.doubt is Doubt.UNKNOWN else Step.GIVE_UP, problem)
         if job.doubt is not Doubt.UNKNOWN or job.state is not State.QUEUED:
             return None
-        spent = job.attempts >= job.policy.retry.max_attempts or self._clock.now() >= job.write.not_after
+        retry = job.policy.retry_of(job.write.method)
+        spent = job.attempts >= retry.max_attempts or self._clock.now() >= job.write.not_after
         if job.policy.may_repeat(job.write.method) and not spent:
             return None
         told = "an earlier owner may have sent it, and it may not be sent again"
@@ -211,7 +212,8 @@ class Attempts:
         return Over(conclusion, answered, self._settling_s(job, sent.reading))
 
     def _pause_s(self, job: Job, reading: Reading) -> float:
-        return job.policy.retry.pause_s(job.attempts, chance=self._chance(), at_least_s=reading.retry_after_s)
+        retry = job.policy.retry_of(job.write.method)
+        return retry.pause_s(job.attempts, chance=self._chance(), at_least_s=reading.retry_after_s)
 
     def _settling_s(self, job: Job, reading: Reading) -> float:
         """Seconds in which this attempt may still be at the origin, although nothing is heard of it."""
@@ -221,7 +223,7 @@ class Attempts:
 
     def _another(self, job: Job, pause_s: float) -> bool:
         """Whether attempts and time are left for one more after the pause."""
-        retry = job.policy.retry
+        retry = job.policy.retry_of(job.write.method)
         assert job.first_mono is not None, f"{job!r} was not begun"
         return (
             job.attempts < retry.max_attempts

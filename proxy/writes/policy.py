@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -40,6 +41,7 @@ class Retry:
 class WritePolicy:
     """One route's rules.
 
+    `retry_methods` has the methods that are not tried again as `retry` says.
     `repeat_methods` may be sent again after an attempt of which nobody knows what became (RFC 9110 §9.2.2);
     with `origin_idempotent`, since the origin knows our Idempotency-Key again, every method may.
     `origin_timeout_s` is the longest that an attempt is at the origin, from its first octet, answered or not;
@@ -52,6 +54,7 @@ class WritePolicy:
 
     origin: str
     retry: Retry = Retry()
+    retry_methods: Mapping[str, Retry] = field(default_factory=dict)
     repeat_methods: frozenset[str] = frozenset({"PUT", "DELETE"})
     origin_idempotent: bool = False
     send_key: bool = True
@@ -66,6 +69,10 @@ class WritePolicy:
     stale_reads_s: float = 0.0
     max_answer_bytes: int = 1024 * 1024
     unrecorded: bool = True
+
+    def retry_of(self, method: str) -> Retry:
+        """When a write of this method is tried again."""
+        return self.retry_methods.get(method, self.retry)
 
     def may_repeat(self, method: str) -> bool:
         """Whether a second application does no harm."""

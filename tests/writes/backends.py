@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.http.fields import Fields
 from proxy.writes.embedded.event_log import EmbeddedLog
 from proxy.writes.embedded.journal import Journal

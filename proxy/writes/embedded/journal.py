@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from proxy.clock import Clock
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.errors import QueueUnavailable
 from proxy.tasks import spawn
 from proxy.writes.embedded.event_log import EmbeddedLog

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, cast
 
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.errors import ConfigError
 from proxy.writes.embedded import schema
 from proxy.writes.embedded.database import Database

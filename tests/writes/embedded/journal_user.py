@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.clock import SystemClock
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.writes.embedded import schema, spool
 from proxy.writes.embedded.jobs import Insert
 from proxy.writes.embedded.journal import Journal

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.writes.embedded.database import GENERATION_SHIFT, Database
 from proxy.writes.embedded.home import Home
 from proxy.writes.embedded.jobs import End

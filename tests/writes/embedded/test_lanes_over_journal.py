@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.clock import SystemClock
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.queue import EmbeddedQueue
 from proxy.writes.embedded.store import EmbeddedStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.settings import JournalSettings
+from proxy.config.write_settings import JournalSettings
 from proxy.errors import ConfigError
 from proxy.writes.embedded.home import Home
 from proxy.writes.embedded.opening import Opened, open_journal

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from proxy.config.settings import Config, OriginSettings, RouteSettings
+from proxy.config.write_settings import (
+    IdempotencySettings,
+    PrincipalSettings,
+    RouteWritesSettings,
+    WriteMode,
+    WritesSettings,
+)
+
+APP = OriginSettings(addresses=("http://127.0.0.1:9000",))
+
+
+def config_with(route: RouteWritesSettings) -> Config:
+    return Config(
+        origins={"app": APP},
+        routes=(RouteSettings(origin="app", writes=route),),
+        writes=WritesSettings(),
+    )
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        RouteWritesSettings(mode=WriteMode.ASYNC),
+        RouteWritesSettings(idempotency=IdempotencySettings(required=True)),
+    ],
+    ids=["async", "keys"],
+)
+def test_what_promises_to_outlive_the_process_needs_a_journal(route: RouteWritesSettings) -> None:
+    with pytest.raises(ValidationError, match=r"set writes\.journal\.directory"):
+        config_with(route)
+
+
+def test_writes_whose_clients_wait_need_no_journal() -> None:
+    assert config_with(RouteWritesSettings()).writes.journal is None
+
+
+@pytest.mark.parametrize("given", [{}, {"header": "X-User", "claim": "sub"}], ids=["none", "two"])
+def test_a_principal_is_named_in_one_way(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="name one of header, cookie and claim"):
+        PrincipalSettings(**given)
