@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     """It waited, the answer was not for it, and it asked by itself."""
     PASSED = "passed"
     """It asked by itself from the start."""
+    WRITTEN = "written"
+    """Its write was queued: its client was told what became of it, or where to ask."""
     REFUSED = "refused"
     """We answered it without asking: bad request, no room, nothing stored for only-if-cached."""
     ANSWERED = "answered"

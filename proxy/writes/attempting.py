@@ -55,6 +55,9 @@ LEASE_POLL_S: Final = 0.25
 QUEUE_POLL_S: Final = 1.0
 """How soon a queue that could not be written is tried again."""
 
+MEAN_WEIGHT: Final = 0.1
+"""Of the latest attempt in the mean time of all."""
+
 
 class LeaseOver(RefusedError):
     """The right to work this shard ended while the request waited for its place; nothing was sent."""
@@ -120,6 +123,8 @@ class Attempts:
         """Attempts that were begun."""
         self.unknown = 0
         """Those of which nobody knows what became."""
+        self.mean_s = 0.0
+        """How long attempts take, the latest counting most."""
 
     def doubt(self, job: Job) -> None:
         """An owner before us may have sent it: what it changes is not what the cache has."""
@@ -180,6 +185,9 @@ class Attempts:
             self._effects.fence(job.write, job.policy)
 
         sent = await self._forwarder.send(job.write, job.policy, before_sending=last_word)
+        if job.sent_mono is not None:
+            weight = MEAN_WEIGHT if self.mean_s else 1.0
+            self.mean_s += weight * (self._clock.mono() - job.sent_mono - self.mean_s)
         if barred:  # it is no attempt: the lease comes back, or the shard goes
             job.attempts -= 1
             job.step(Step.RETRY)

@@ -59,6 +59,12 @@ class CacheEffects:
     def __repr__(self) -> str:
         return f"<CacheEffects on {self._cache!r} {self._deferring!r}>"
 
+    def use(self, router: Router) -> None:
+        """Find keys by these routes from now on."""
+        self._router = router
+        self._routes = {route.name: route for route in router.routes}
+        self._known.clear()
+
     def close(self) -> None:
         """Do now what was put off."""
         self._deferring.close()

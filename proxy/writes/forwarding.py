@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from proxy.clock import Clock
-from proxy.errors import OriginError, OriginTimeout, ProxyError
+from proxy.errors import OriginError, OriginTimeout, OriginUnreachable, ProxyError
 from proxy.http.dates import parse_http_date
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
@@ -101,9 +101,13 @@ class Forwarder:
             body=OneBody(write.body) if write.body else None,
             before_sending=sending,
         )
+        origin = self._origins.get(policy.origin)
+        if origin is None:  # the configuration was changed while it waited
+            unreachable = OriginUnreachable(f"no origin is called {policy.origin} any more")
+            return Attempt(read_error(unreachable, sent=False))
         try:
             async with limit:
-                response = await self._origins[policy.origin].send(request)
+                response = await origin.send(request)
         except TimeoutError:
             told = f"origin {policy.origin}: no answer within writes.origin_timeout_s"
             return Attempt(read_error(OriginTimeout(told), sent=True))

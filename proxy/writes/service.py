@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
-from proxy.errors import LaneFull, QueueFull
+from proxy.errors import LaneFull, QueueFull, RouteNotFound
 from proxy.origin.port import Origin
 from proxy.writes.attempting import Attempts, Effects
 from proxy.writes.ending import Endings
@@ -157,6 +157,11 @@ class Writes:
         job = self._lanes.get(write_id)
         return None if job is None else self._lanes.ahead(job)
 
+    def expected_s(self, write_id: str) -> float:
+        """About when it will have ended: an attempt's mean time for it and each before it; 0 if it is not here."""
+        ahead = self.ahead(write_id)
+        return 0.0 if ahead is None else (ahead + 1) * self._attempts.mean_s
+
     def depth(self, key: str) -> int:
         """How many writes of this key are here."""
         return self._lanes.depth(key)
@@ -166,6 +171,19 @@ class Writes:
         return self._scheduler.cancel(write_id)
 
     # for operators
+
+    def here(self, key: str | None = None) -> Sequence[Job]:
+        """The writes that have not ended; of a key in its order, the one at its head first."""
+        return tuple(self._lanes) if key is None else self._lanes.lane(key)
+
+    def find(self, write_id: str) -> Job | None:
+        """The write as it is worked on; None if it is not here."""
+        return self._lanes.get(write_id)
+
+    @property
+    def paused_keys(self) -> frozenset[str]:
+        """Keys of which nothing is started."""
+        return self._lanes.blocked
 
     async def pause(self, key: str, problem: Problem) -> None:
         """Start nothing of this key, restarts included. Raises: QueueUnavailable (only until a restart)."""
@@ -186,11 +204,13 @@ class Writes:
     async def replay(self, write_id: str, *, new_id: str, not_after: float) -> int | None:
         """Take a dead letter in again, as a new write behind those that wait; its position, None without one.
 
-        Raises: as `accept`; then the dead letter stays.
+        Raises: as `accept`, RouteNotFound; then the dead letter stays.
         """
         letter = await self.store.dead_letter(write_id)
         if letter is None:
             return None
+        if self._policies(letter.write.route) is None:
+            raise RouteNotFound(f"no route is called {letter.write.route!r} any more; discard it")
         again = replace(
             letter.write,
             id=new_id,

@@ -142,6 +142,17 @@ def test_a_target_without_a_route_changes_nothing(stage: Stage) -> None:
     assert stage.has(b"/posts/1")
 
 
+def test_other_routes_may_be_used_from_now_on(stage: Stage) -> None:
+    stage.apply(Effect.INVALIDATE, make_write())
+    stage.store(b"/posts/1")
+    stage.effects.use(Router([RouteSettings(origin="a", path="/elsewhere")]))
+    stage.apply(Effect.INVALIDATE, make_write())
+    assert stage.has(b"/posts/1")
+    stage.effects.use(Router([ROUTE]))
+    stage.apply(Effect.INVALIDATE, make_write())
+    assert not stage.has(b"/posts/1")
+
+
 async def test_bounded_reads_fence_nothing_and_invalidate_now_and_then() -> None:
     stage = Stage()
     policy = replace(POLICY, stale_reads_s=3600.0)

@@ -138,3 +138,13 @@ def test_retry_after_is_seconds_or_a_date(value: bytes, seconds: float | None) -
 
 def test_without_retry_after_there_is_none() -> None:
     assert retry_after(Fields(), now=0.0) is None
+
+
+def test_an_origin_that_is_no_longer_named_was_sent_nothing() -> None:
+    async def acts(_origin: ModelOrigin, forwarder: Forwarder) -> None:
+        policy = replace(POLICY, origin="gone")
+        attempt = await forwarder.send(make_write(), policy, before_sending=lambda: None)
+        assert attempt.reading.kind is Kind.NOT_SENT
+        assert "no origin is called gone" in attempt.reading.detail
+
+    play(acts)

@@ -27,3 +27,9 @@ def test_chance_shortens_a_pause_but_not_below_what_the_origin_asks(
 )
 def test_what_does_no_harm_twice_may_be_repeated(method: str, idempotent: bool, may: bool) -> None:
     assert WritePolicy(origin="a", origin_idempotent=idempotent).may_repeat(method) is may
+
+
+def test_a_method_may_be_tried_again_otherwise_than_the_rest() -> None:
+    once, often = Retry(max_attempts=1), Retry()
+    policy = WritePolicy(origin="a", retry=often, retry_methods={"POST": once})
+    assert (policy.retry_of("POST"), policy.retry_of("PUT")) == (once, often)

@@ -177,3 +177,13 @@ def test_it_stops_at_its_deadline(world: World) -> None:
     assert not world.run(world.writes.stop(deadline_s=1.0))
     assert world.queue.closed is False
     world.crash()
+
+
+def test_a_write_is_expected_to_end_after_those_before_it(world: World) -> None:
+    world.origin.usual = Act(delay_s=4.0)
+    puts = [world.put("a") for _ in range(3)]
+    assert world.writes.expected_s(puts[2].write.id) == 0.0  # nothing was measured yet
+    world.pass_time(4.5)
+    assert world.writes.expected_s(puts[2].write.id) == pytest.approx(8.0, rel=0.1)
+    assert world.writes.expected_s("nobody") == 0.0
+    world.pass_time(60.0)
