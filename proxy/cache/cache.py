@@ -239,21 +239,32 @@ class ResponseCache:
             self._disk.discard(entry)
 
     def begin_purge(
-        self, coverage: Coverage, *, soft: bool = False, kind: PurgeKind | None = None
+        self,
+        coverage: Coverage,
+        *,
+        soft: bool = False,
+        kind: PurgeKind | None = None,
+        hold_s: float = 0.0,
     ) -> PurgeReceipt:
         """Purge what it covers, in this step; what there was is removed, or made stale, in the turns after.
 
         A fill that runs now is not stored, soft or hard: it may have been generated before what the
-        purge tells of. Other workers are told; `durable` waits for them.
+        purge tells of. Nor is what is fetched within `hold_s` from now (`holds.py`), of targets and labels.
+        Other workers are told; `durable` waits for them.
         """
-        receipt = self.purge_here(coverage, soft=soft, kind=kind or coverage.kind)
+        receipt = self.purge_here(coverage, soft=soft, kind=kind or coverage.kind, hold_s=hold_s)
         if self._elsewhere is not None:
-            receipt.elsewhere = self._elsewhere.purge(coverage, soft=soft)
+            receipt.elsewhere = self._elsewhere.purge(coverage, soft=soft, hold_s=hold_s)
         return receipt
 
-    def purge_here(self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None) -> PurgeReceipt:
+    def purge_here(
+        self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None, hold_s: float = 0.0
+    ) -> PurgeReceipt:
         """The same, of this process alone. Without a kind it is not counted: another has counted it."""
         self._held = None
+        if hold_s > 0:
+            now_mono = self.clock.mono()
+            self.holds.hold(coverage, until_mono=now_mono + hold_s, now_mono=now_mono)
         count = PurgeCount(both=self._disk is not None)
         on_disk = None if self._disk is None else self._disk.purge(coverage, soft=soft, count=count)
         places = self._memory.places(coverage, all_at_once=not soft)

@@ -16,7 +16,7 @@ import heapq
 
 from proxy.policy.key_parts import TargetKey, page_of, target_key_of
 from proxy.policy.keys import CacheKey
-from proxy.policy.purges import varies_on_search
+from proxy.policy.purges import Coverage, Tagged, Targets, varies_on_search
 
 _TARGET, _PAGE, _LABEL = b"t", b"p", b"l"
 
@@ -37,6 +37,18 @@ class Holds:
 
     def __len__(self) -> int:
         return len(self._until)
+
+    def hold(self, coverage: Coverage, *, until_mono: float, now_mono: float) -> None:
+        """Nothing of these targets, or with these labels, is stored until then; wider than that, nothing at all."""
+        match coverage:
+            case Targets():
+                for key in coverage.keys:
+                    self.hold_target(key, until_mono=until_mono, now_mono=now_mono)
+            case Tagged():
+                for label in coverage.labels:
+                    self.hold_label(label, until_mono=until_mono, now_mono=now_mono)
+            case _:
+                self._everything_until = max(self._everything_until, until_mono)
 
     def hold_target(self, key: TargetKey, *, until_mono: float, now_mono: float) -> None:
         """Nothing of this target is stored until then."""

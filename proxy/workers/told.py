@@ -21,7 +21,7 @@ class Told:
     def __repr__(self) -> str:
         return f"<Told {len(self._open)} not acknowledged>"
 
-    def purge(self, coverage: Coverage, *, soft: bool) -> asyncio.Future[int]:
+    def purge(self, coverage: Coverage, *, soft: bool, hold_s: float = 0.0) -> asyncio.Future[int]:
         """Tell of a purge, in this step."""
         entries: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._open.add(entries)
@@ -41,7 +41,8 @@ class Told:
             entries.set_exception(PurgeNotDurable(f"the other workers could not be told: {error}"))
             entries.exception()  # an invalidation that nobody waits for has been logged by the supervisor
 
-        asked = self._channel.asking("purge", {"coverage": coverage_message(coverage), "soft": soft})
+        order = {"coverage": coverage_message(coverage), "soft": soft, "hold_s": hold_s}
+        asked = self._channel.asking("purge", order)
         asked.add_done_callback(answered)
         return entries
 

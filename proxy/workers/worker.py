@@ -26,6 +26,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from proxy.cache.purging import PurgeReceipt
+from proxy.clock import Clock
 from proxy.errors import ConfigError
 from proxy.policy.purges import PurgeKind
 from proxy.server.change import Change
@@ -53,8 +54,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 class Worker:
     """One worker's end of the control channel."""
 
-    def __init__(self, *, files: int) -> None:
+    def __init__(self, *, files: int, clock: Clock | None = None) -> None:
         self._files = files
+        self._clock = clock
         self._channel: Channel | None = None
         self._server: Server | None = None
         self._place: WorkerPlace | None = None
@@ -124,6 +126,7 @@ class Worker:
         self._disk_directory = None if disk is None else disk.directory
         self._server = Server(
             fitted(portion(config, slot=place.slot, slots=place.slots), self._files),
+            clock=self._clock,
             place=place,
             sockets=[handed(fds) for fds in body["sockets"]],
             elsewhere=Told(self._channel),
@@ -180,7 +183,9 @@ class Worker:
     def _purge_here(self, order: Message) -> PurgeReceipt:
         kind = PurgeKind(order["counted"]) if order.get("counted") else None
         coverage = coverage_of(order["coverage"])
-        return self.server.proxy.cache.purge_here(coverage, soft=order["soft"], kind=kind)
+        # Orders of operators, and those written down, hold nothing: `hold_s` counts from a write.
+        hold_s = float(order.get("hold_s", 0.0))
+        return self.server.proxy.cache.purge_here(coverage, soft=order["soft"], kind=kind, hold_s=hold_s)
 
     # telling
 

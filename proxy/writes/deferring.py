@@ -20,15 +20,16 @@ Labels = frozenset[bytes]
 
 
 class Purge(Protocol):
-    """Invalidates in this step."""
+    """Invalidates in this step; what is covered is not stored within `hold_s` from then."""
 
-    def __call__(self, keys: Keys, labels: Labels) -> None: ...
+    def __call__(self, keys: Keys, labels: Labels, *, hold_s: float) -> None: ...
 
 
 @dataclass(slots=True)
 class _Period:
     keys: set[TargetKey] = field(default_factory=set)
     labels: set[bytes] = field(default_factory=set)
+    hold_s: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
 
@@ -45,16 +46,17 @@ class Deferring:
     def __len__(self) -> int:
         return len(self._periods)
 
-    def purge(self, keys: Keys, labels: Labels, *, within_s: float) -> None:
+    def purge(self, keys: Keys, labels: Labels, *, within_s: float, hold_s: float = 0.0) -> None:
         """Invalidate now or within this time. What belongs together comes with the same keys each time."""
         period = self._periods.get(keys)
         if period is None:
-            self._purge(keys, labels)
+            self._purge(keys, labels, hold_s=hold_s)
             if len(self._periods) < MAX_PERIODS:
                 self._begin(keys, within_s)
             return
         period.keys |= keys
         period.labels |= labels
+        period.hold_s = max(period.hold_s, hold_s)
 
     def close(self) -> None:
         """Invalidate now what waits."""
@@ -76,5 +78,5 @@ class Deferring:
             period.timer.cancel()
         if not period.keys and not period.labels:
             return False
-        self._purge(frozenset(period.keys), frozenset(period.labels))
+        self._purge(frozenset(period.keys), frozenset(period.labels), hold_s=period.hold_s)
         return True

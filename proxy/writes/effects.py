@@ -97,12 +97,10 @@ class CacheEffects:
         if head is not None and b"cache-group-invalidation" in head.fields:
             labels |= invalidated_groups(_request(write), head)
         hold_s = policy.origin_lag_s if effect is Effect.INVALIDATE else policy.origin_timeout_s
-        if hold_s > 0:
-            self._hold(keys, labels, hold_s)
         if effect is Effect.INVALIDATE and policy.stale_reads_s > 0:
-            self._deferring.purge(keys, labels, within_s=policy.stale_reads_s)
+            self._deferring.purge(keys, labels, within_s=policy.stale_reads_s, hold_s=hold_s)
         else:
-            self._purge(keys, labels)
+            self._purge(keys, labels, hold_s=hold_s)
         return _names(targets, write)
 
     async def durable(self) -> None:
@@ -144,18 +142,17 @@ class CacheEffects:
         except ClientError:  # the route makes no path of it, so nothing is stored for it
             return frozenset()
 
-    def _purge(self, keys: frozenset[TargetKey], labels: frozenset[bytes], *, soft: bool = False) -> None:
-        if keys:
-            self._cache.begin_purge(Targets(keys), soft=soft, kind=PurgeKind.INVALIDATION)
-        if labels:
-            self._cache.begin_purge(Tagged(labels), soft=soft, kind=PurgeKind.INVALIDATION)
-
-    def _hold(self, keys: frozenset[TargetKey], labels: frozenset[bytes], seconds: float) -> None:
-        now_mono = self._cache.clock.mono()
-        for key in keys:
-            self._cache.holds.hold_target(key, until_mono=now_mono + seconds, now_mono=now_mono)
-        for label in labels:
-            self._cache.holds.hold_label(label, until_mono=now_mono + seconds, now_mono=now_mono)
+    def _purge(
+        self,
+        keys: frozenset[TargetKey],
+        labels: frozenset[bytes],
+        *,
+        soft: bool = False,
+        hold_s: float = 0.0,
+    ) -> None:
+        for coverage in (Targets(keys) if keys else None, Tagged(labels) if labels else None):
+            if coverage is not None:
+                self._cache.begin_purge(coverage, soft=soft, kind=PurgeKind.INVALIDATION, hold_s=hold_s)
 
 
 def _request(write: Write) -> RequestHead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from proxy.config.settings import RouteSettings
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
 from proxy.policy.keys import key_of_target
-from proxy.policy.purges import labels_of
+from proxy.policy.purges import Coverage, Everything, Tagged, Targets, labels_of
 
 ROUTE = RouteSettings(origin="a")
 NOTHING: frozenset[bytes] = frozenset()
@@ -75,3 +76,20 @@ def test_what_is_held_is_held_and_leaves_nothing(steps: list[tuple[bytes, float,
         assert holds.covers(_key(b"/z"), frozenset({label}), now_mono=now) == (until.get(label, 0.0) > now)
     assert not holds.covers(_key(b"/z"), NOTHING, now_mono=now + 100.0)
     assert len(holds) == 0
+
+
+@pytest.mark.parametrize(
+    ("coverage", "held"),
+    [
+        (Targets(frozenset({_key(b"/a")})), True),
+        (Tagged(frozenset({b"news"})), True),
+        (Tagged(frozenset({b"sport"})), False),
+        (Everything(), True),
+    ],
+    ids=["target", "label", "another label", "everything"],
+)
+def test_what_a_purge_covers_is_held(coverage: Coverage, held: bool) -> None:
+    holds = Holds()
+    holds.hold(coverage, until_mono=5.0, now_mono=0.0)
+    assert holds.covers(_key(b"/a"), frozenset({b"news"}), now_mono=1.0) is held
+    assert not holds.covers(_key(b"/a"), frozenset({b"news"}), now_mono=5.0)

@@ -32,7 +32,7 @@ async def test_a_purge_is_told_and_settled_when_all_have_it() -> None:
     gate, told = asyncio.Event(), []
 
     async def answer(verb: str, body: Message) -> Message:
-        told.append((verb, coverage_of(body["coverage"]), body["soft"]))
+        told.append((verb, coverage_of(body["coverage"]), body["soft"], body["hold_s"]))
         await gate.wait()
         return {"entries": len(told)}
 
@@ -40,14 +40,17 @@ async def test_a_purge_is_told_and_settled_when_all_have_it() -> None:
     others = Told(worker)
     await others.settled()  # nothing was told yet
     one = others.purge(Everything(), soft=False)
-    two = others.purge(Tagged(frozenset({b"\xff"})), soft=True)
+    two = others.purge(Tagged(frozenset({b"\xff"})), soft=True, hold_s=2.5)
     settled = asyncio.get_running_loop().create_task(others.settled())
     await turns()
     assert not settled.done()
     gate.set()
     await settled
     assert (await one, await two) == (2, 2)
-    assert told == [("purge", Everything(), False), ("purge", Tagged(frozenset({b"\xff"})), True)]
+    assert told == [
+        ("purge", Everything(), False, 0.0),
+        ("purge", Tagged(frozenset({b"\xff"})), True, 2.5),
+    ]
     worker.close()
     supervisor.close()
     await turns()

@@ -19,11 +19,13 @@ class Purges:
 
     def __init__(self) -> None:
         self.done: list[tuple[float, Keys, Labels]] = []
+        self.holds_s: list[float] = []
         self._began = asyncio.get_running_loop().time()
 
-    def __call__(self, keys: Keys, labels: Labels) -> None:
+    def __call__(self, keys: Keys, labels: Labels, *, hold_s: float) -> None:
         at = round(asyncio.get_running_loop().time() - self._began, 2)
         self.done.append((at, keys, labels))
+        self.holds_s.append(hold_s)
 
 
 def test_the_first_is_done_at_once_and_those_behind_it_together_in_time() -> None:
@@ -64,4 +66,17 @@ def test_a_full_table_defers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         deferring_.close()
 
     monkeypatch.setattr(deferring, "MAX_PERIODS", 1)
+    run_virtually(play())
+
+
+def test_what_was_put_off_is_held_as_long_as_the_longest_asked_for() -> None:
+    async def play() -> None:
+        purges = Purges()
+        deferring_ = Deferring(purges)
+        for hold_s in (0.0, 3.0, 2.0):
+            deferring_.purge(A, NONE, within_s=1.0, hold_s=hold_s)
+        await asyncio.sleep(1.5)
+        assert purges.holds_s == [0.0, 3.0]
+        deferring_.close()
+
     run_virtually(play())
