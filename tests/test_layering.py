@@ -27,7 +27,7 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
             peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
             workers.plain workers.portion writes.delivery writes.events writes.job writes.lanes
-            writes.outcomes writes.policy writes.problem writes.states writes.write
+            writes.orders writes.outcomes writes.policy writes.problem writes.states writes.write
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
@@ -73,8 +73,8 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "writes": {
         "writes": """
-            writes.attempting writes.deferring writes.effects writes.ending writes.forwarding
-            writes.scheduler writes.service writes.waiting
+            writes.attempting writes.deferring writes.desk writes.documents writes.effects writes.ending
+            writes.forwarding writes.scheduler writes.service writes.waiting
         """,
     },
     "shells": {

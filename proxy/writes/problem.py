@@ -29,6 +29,8 @@ class ProblemType(StrEnum):
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     """An operator gave it up."""
+    PAUSED = "paused"
+    """An operator wants nothing of its key to be started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Writes:
         return None if job is None else self._lanes.ahead(job)
 
     def expected_s(self, write_id: str) -> float:
-        """About when it will have ended: an attempt's mean time for it and each before it; 0 if it is not here."""
+        """About when it will have ended: a mean attempt for it and each before it; 0 if it is not here."""
         ahead = self.ahead(write_id)
         return 0.0 if ahead is None else (ahead + 1) * self._attempts.mean_s
 

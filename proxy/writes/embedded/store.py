@@ -14,7 +14,7 @@ from proxy.writes.embedded.recovery import left
 from proxy.writes.embedded.spool import Spool
 from proxy.writes.port import Claim, DeadLetter, WriteStatus
 from proxy.writes.problem import Problem
-from proxy.writes.states import State
+from proxy.writes.states import FINAL, State
 from proxy.writes.write import Idempotency, Result
 
 _PAGE: Final = 500
@@ -61,11 +61,13 @@ class EmbeddedStore:
         def is_asked(status: WriteStatus) -> bool:
             return (key is None or key in status.keys) and (states is None or status.state in states)
 
-        running = (one.status() for one in self._journal.live if one.write.id > after)
-        found = nsmallest(limit, filter(is_asked, running), key=lambda status: status.id)
+        found: list[WriteStatus] = []
+        if states is None or states - FINAL:
+            running = (one.status() for one in self._journal.live if one.write.id > after)
+            found = nsmallest(limit, filter(is_asked, running), key=lambda status: status.id)
         ended: list[WriteStatus] = []
         place = after
-        while len(ended) < limit:
+        while len(ended) < limit and (states is None or states & FINAL):
             page = await self._journal.read(_page_of_ends(place))
             ended += filter(is_asked, page)
             if len(page) < _PAGE:
