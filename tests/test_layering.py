@@ -27,7 +27,8 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
             peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
             workers.plain workers.portion writes.delivery writes.events writes.job writes.lanes
-            writes.orders writes.outcomes writes.policy writes.problem writes.states writes.write
+            writes.orders writes.outcomes writes.policy writes.problem writes.states writes.statistics
+            writes.write
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},

@@ -65,6 +65,7 @@ ELSEWHERE = {
     "writes/orders.py": "values that decide nothing; `tests/writes/test_desk.py` gives each",
     "writes/port.py": "protocols; `tests/writes/test_queue_contract.py` holds every backend to them",
     "writes/problem.py": VALUES,
+    "writes/statistics.py": "values that decide nothing; `tests/test_metrics_writes.py` reads them",
     "verdicts.py": "the words of `explaining`: `tests/test_explaining.py` holds both to what happens",
 }
 """Modules without a test file of their own, and why."""

@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from proxy.clock import Clock
 from proxy.errors import LaneFull, QueueFull, RouteNotFound
@@ -27,25 +27,9 @@ from proxy.writes.port import Store, WriteQueue
 from proxy.writes.problem import Problem
 from proxy.writes.scheduler import Refusal, Scheduler
 from proxy.writes.states import State
+from proxy.writes.statistics import WritesStatistics as WritesStatistics
 from proxy.writes.waiting import Ending, Waiters
 from proxy.writes.write import Mode, Write
-
-
-@dataclass(frozen=True, slots=True)
-class WritesStatistics:
-    """What is the case now, and counters since the start. Ages are seconds since a write was accepted."""
-
-    queued: int
-    running: int
-    resting: int
-    busy_keys: int
-    paused_keys: int
-    deepest_lane: int
-    oldest_age_s: float
-    attempts: int
-    unknown: int
-    ended: dict[State, int]
-    refused: int
 
 
 class Writes:

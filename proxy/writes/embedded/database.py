@@ -40,6 +40,8 @@ class Database:
         (last,) = connection.execute("SELECT coalesce(max(last), 0) FROM event").fetchone()
         self._position = max(cast(int, last), cast(int, self.meta("position")), self.base)
         self._unsaved = False
+        self.dead_letters = self._dead_letters_then = self._count_dead_letters()
+        """How many are parked; read by other threads."""
 
     def __repr__(self) -> str:
         return f"<Database generation={self.generation} unsaved={self._unsaved} {self.claims!r}>"
@@ -62,6 +64,11 @@ class Database:
     def position(self) -> int:
         """The last one that was given."""
         return max(self._position, self.base)
+
+    def _count_dead_letters(self) -> int:
+        """Some microseconds for ten thousand. Raises: sqlite3.Error."""
+        (count,) = self.connection.execute("SELECT count(*) FROM dead").fetchone()
+        return cast(int, count)
 
     # transactions
 
@@ -96,6 +103,8 @@ class Database:
         for job in jobs:
             if isinstance(job, Call):
                 job.value = job.run(self)
+        if any(map(_parks_or_clears, jobs)):
+            self._dead_letters_then = self._count_dead_letters()
         return events
 
     def _insert(self, inserts: Sequence[Insert]) -> None:
@@ -142,6 +151,7 @@ class Database:
 
     def kept(self, jobs: Sequence[Job], events: Sequence[LoggedEvent]) -> None:
         """The transaction with these jobs is durable."""
+        self.dead_letters = self._dead_letters_then
         if events:
             self._position = events[-1].position
             self._unsaved = False
@@ -154,6 +164,7 @@ class Database:
     def not_kept(self, generation: int) -> None:
         """It was rolled back: the generation that it may have raised is the one before it."""
         self.generation = generation
+        self._dead_letters_then = self.dead_letters
 
     def unsaved(self, ends: Iterable[End]) -> list[LoggedEvent]:
         """Number events that cannot be kept, for those who follow now."""
@@ -161,3 +172,8 @@ class Database:
         self._position = events[-1].position
         self._unsaved = True
         return events
+
+
+def _parks_or_clears(job: Job) -> bool:
+    """Whether the number of dead letters may be another after it."""
+    return isinstance(job, Call) or (isinstance(job, End) and job.dead_row is not None)

@@ -18,25 +18,17 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
-from enum import StrEnum
 from typing import Final
 
 from proxy.clock import Clock
 from proxy.writes.embedded.sealing import Damaged
+from proxy.writes.statistics import Condition as Condition
 
 logger = logging.getLogger(__name__)
 
 OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ONE_STATEMENT: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 """Errors of what was asked, not of the file."""
-
-
-class Condition(StrEnum):
-    """Of the journal."""
-
-    WORKING = "working"
-    NO_ROOM = "no-room"
-    FAILED = "failed"
 
 
 class Health:

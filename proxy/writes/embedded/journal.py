@@ -32,8 +32,8 @@ from proxy.writes.embedded.jobs import Call, Job, Read
 from proxy.writes.embedded.live import Live
 from proxy.writes.embedded.opening import Opened, open_journal
 from proxy.writes.embedded.retention import Swept, sweep
-from proxy.writes.embedded.statistics import JournalStatistics
 from proxy.writes.embedded.writer import MAX_BATCH, JournalWriter
+from proxy.writes.statistics import JournalStatistics
 
 if TYPE_CHECKING:
     from proxy.writes.embedded.database import Database
@@ -155,6 +155,7 @@ class Journal:
             queued=len(self.live),
             queued_bytes=self.live.bytes,
             durable=self.live.durable,
+            dead_letters=0 if self._opened is None else self._opened.database.dead_letters,
             recovering=self.recovering,
             transactions=counts.transactions,
             jobs=counts.jobs,

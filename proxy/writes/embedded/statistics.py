@@ -3,38 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
-from typing import Final
 
-from proxy.writes.embedded.health import Condition
-
-BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""Jobs in a transaction, upper ends of the buckets."""
-COMMIT_BOUNDS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
-"""Seconds that a commit took, nearly all of it the disk's sync."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalStatistics:
-    """`batch_sizes` and `commit_times` count by bucket, one more than there are bounds.
-
-    `queued` counts all writes that have not ended, `queued_bytes` their bodies; `durable` those in the file.
-    """
-
-    condition: Condition
-    reason: str
-    failures: int
-    queued: int
-    queued_bytes: int
-    durable: int
-    recovering: bool
-    transactions: int
-    jobs: int
-    batch_sizes: tuple[int, ...]
-    commit_times: tuple[int, ...]
-    commit_seconds: float
-    events: int
-    followers: int
+from proxy.writes.statistics import BATCH_BOUNDS, COMMIT_BOUNDS_S
 
 
 class CommitCounts:

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.errors import QueueUnavailable
 from proxy.writes.embedded.health import Condition
+from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.states import State
 from proxy.writes.write import Mode
 from tests.writes.backends import EmbeddedBackend, event_of, finish, result_of
@@ -151,3 +152,27 @@ async def test_an_end_that_cannot_be_written_down_harms_no_other(backend: Embedd
     status = await backend.store.status(bad.id)
     assert status is not None
     assert status.state is State.QUEUED
+
+
+async def test_dead_letters_are_counted_over_restarts(backend: EmbeddedBackend) -> None:
+    def count() -> int:
+        return backend.journal.statistics().dead_letters
+
+    writes = [make_write() for _ in range(3)]
+    problem = Problem(ProblemType.CREDENTIALS_REFUSED, "401", 401)
+    for write in writes:
+        await backend.queue.put(write)
+        end = (result_of(State.DEAD), event_of(write, State.DEAD))
+        buried = backend.queue.bury(backend.owner.of(write), problem, *end)
+        assert buried is not None
+        await buried
+    assert count() == 3
+    await backend.store.discard(writes[0].id)
+    assert count() == 2
+    failing = await failing_connection(backend)
+    failing.failing = lambda: io_error(sqlite3.SQLITE_FULL)
+    with pytest.raises(QueueUnavailable):
+        await backend.store.discard(writes[1].id)
+    assert count() == 2
+    await backend.restart(clean=False)
+    assert count() == 2

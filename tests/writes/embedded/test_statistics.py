@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.writes.embedded.statistics import BATCH_BOUNDS, COMMIT_BOUNDS_S, CommitCounts
+from proxy.writes.embedded.statistics import CommitCounts
+from proxy.writes.statistics import BATCH_BOUNDS, COMMIT_BOUNDS_S
 
 
 @pytest.mark.parametrize(("jobs", "bucket"), [(1, 0), (2, 1), (3, 2), (4, 2), (512, 9), (513, 10)])
