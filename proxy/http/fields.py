@@ -51,7 +51,7 @@ class Fields:
 
     def names(self) -> Iterable[bytes]:
         """The lower-case names, each once."""
-        return self._index().keys()
+        return (self._by_name or self._index()).keys()
 
     def pairs(self) -> tuple[Pair, ...]:
         """Every line: its name as sent, and its value."""
@@ -64,7 +64,7 @@ class Fields:
         return len(self._pairs)
 
     def __contains__(self, name: bytes) -> bool:
-        return name in self._index()
+        return name in (self._by_name or self._index())  # asked thirty times an exchange: no call for it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fields) and self.pairs() == other.pairs()
@@ -77,12 +77,12 @@ class Fields:
 
     def get(self, name: bytes) -> bytes | None:
         """The field's value, several lines of it joined by a comma (RFC 9110 §5.3); None if absent."""
-        values = self._index().get(name)
+        values = (self._by_name or self._index()).get(name)
         return b", ".join(values) if isinstance(values, tuple) else values
 
     def get_all(self, name: bytes) -> tuple[bytes, ...]:
         """The value of each line of the field, in order; empty if absent."""
-        values = self._index().get(name, ())
+        values = (self._by_name or self._index()).get(name, ())
         return values if isinstance(values, tuple) else (values,)
 
     def members(self, name: bytes) -> tuple[bytes, ...]:
@@ -94,8 +94,10 @@ class Fields:
         return tuple(part for part in parts if part)
 
     def without(self, names: Iterable[bytes]) -> Fields:
-        """A copy that lacks the fields with these lower-case names."""
+        """A copy that lacks the fields with these lower-case names; itself, if it has none of them."""
         dropped = frozenset(names)
+        if dropped.isdisjoint(self.names()):
+            return self
         return Fields([pair for pair in self.pairs() if pair[0].lower() not in dropped])
 
     def with_added(self, *pairs: Pair) -> Fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 DEFAULT_PORTS = {"http": b"80", "https": b"443"}
 
@@ -14,6 +15,7 @@ _REG_NAME = re.compile(rb"(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+")
 _PORT = re.compile(rb"[0-9]{0,5}")
 
 
+@lru_cache(maxsize=256)  # a site has a few, and each head is asked for its own
 def split_authority(authority: bytes) -> tuple[bytes, bytes | None] | None:
     """Host and port (None if there is no colon), as sent; None if it is no valid authority.
 

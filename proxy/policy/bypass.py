@@ -18,7 +18,7 @@ def is_bypassed(request: RequestHead, *, rules: BypassRules) -> bool:
     """Whether one of the rules is met."""
     if request.method in rules.methods:
         return True
-    if any(_compiled(pattern).search(request.path) for pattern in rules.paths):
+    if rules.paths and any(_compiled(pattern).search(request.path) for pattern in rules.paths):
         return True
     for name, pattern in rules.headers.items():
         values = request.fields.get_all(name.lower().encode())

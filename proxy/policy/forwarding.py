@@ -216,6 +216,7 @@ def _dropped(leader_of_flight: bool, may_be_stored: bool, strips_cookies: bool) 
     return dropped | {b"cookie"} if strips_cookies else dropped
 
 
+@lru_cache(maxsize=1024)  # asked of each field of each new head, and there are a few dozen names
 def _is_claim(canonical: bytes) -> bool:
     return canonical in _CLIENT_CLAIMS or canonical.startswith(b"x-forwarded-")
 
@@ -319,6 +320,8 @@ def assert_safe(fields: Fields) -> None:
 
 def loops(request: RequestHead, via_name: str) -> bool:
     """Whether the request came by here so often that it goes in a circle (RFC 9110 §7.6.3)."""
+    if b"via" not in request.fields:
+        return False
     ours = via_name.lower().encode()
     received_by = (member.split(maxsplit=2)[1:2] for member in request.fields.members(b"via"))
     return (

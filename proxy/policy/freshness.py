@@ -118,6 +118,8 @@ def initial_age_s(response: ResponseHead, *, requested_at: float, received_at: f
 
 
 def _age_value_s(fields: Fields) -> int:
+    if b"age" not in fields:
+        return 0
     members = fields.members(b"age")
     return (parse_delta_seconds(members[0]) or 0) if members else 0
 
@@ -130,5 +132,7 @@ def _date(fields: Fields, now: float) -> float:
 
 def single_date(fields: Fields, name: bytes, *, now: float) -> float | None:
     """Unix seconds of a date field; None if it is absent, unreadable, or there twice and different."""
-    values = set(fields.get_all(name))
-    return parse_http_date(values.pop(), now=now) if len(values) == 1 else None
+    values = fields.get_all(name)
+    if len(values) == 1 or (values and len(set(values)) == 1):
+        return parse_http_date(values[0], now=now)
+    return None

@@ -165,15 +165,17 @@ def judge(
     the key: a fresh 416 or 412 is an answer to them, and stored it would be everybody's.
     """
     directives = response_directives(response.fields, cache=route.cache)
-    terms = terms_from(response, directives, cache=route.cache, now=now)
-    fresh = _fresh_on_arrival(response, terms, now) and not terms.always_revalidate
     reason = (
         _request_forbids(request, route)
         or (Reason.CONDITIONAL if own_conditions and not _is_whole(request, response) else None)
         or _response_forbids(response, directives, route, close_delimited)
-        or _credentials_forbid(request, terms, route)
     )
     error = _error_verdict(response.status)
+    if reason is not None:  # under whatever terms
+        return NotForSharing(reason, marks=_marks(request, response, reason)) if error is None else error
+    terms = terms_from(response, directives, cache=route.cache, now=now)
+    fresh = _fresh_on_arrival(response, terms, now) and not terms.always_revalidate
+    reason = _credentials_forbid(request, terms, route)
     if error is not None and not (reason is None and fresh and terms.explicit):
         return error
     if isinstance(error, OriginFailed) and has_fallback and terms.source is LifetimeSource.NEGATIVE:
@@ -228,16 +230,19 @@ def _response_forbids(
     if not _status_allows(response.status, directives):
         return Reason.STATUS
     choices = choices_of(route.cache)
-    forbidden = {
-        Reason.NO_STORE: directives.no_store and not _overruled(response.status, directives, choices),
-        Reason.PRIVATE: directives.private,
-        Reason.MALFORMED: directives.malformed and choices.malformed_forbids,
-        Reason.SET_COOKIE: _set_cookie_forbids(response, route),
-        Reason.VARY_STAR: vary_names(response) is None,
-        Reason.EVENT_STREAM: _is_event_stream(response),
-        Reason.UNKNOWN_LENGTH_CLOSE: close_delimited,
-    }
-    return next((reason for reason, holds in forbidden.items() if holds), None)
+    if directives.no_store and not _overruled(response.status, directives, choices):
+        return Reason.NO_STORE
+    if directives.private:
+        return Reason.PRIVATE
+    if directives.malformed and choices.malformed_forbids:
+        return Reason.MALFORMED
+    if _set_cookie_forbids(response, route):
+        return Reason.SET_COOKIE
+    if vary_names(response) is None:
+        return Reason.VARY_STAR
+    if _is_event_stream(response):
+        return Reason.EVENT_STREAM
+    return Reason.UNKNOWN_LENGTH_CLOSE if close_delimited else None
 
 
 def _status_allows(status: int, directives: ResponseDirectives) -> bool:
@@ -417,14 +422,18 @@ def may_join(request: RequestHead, *, route: RouteSettings, has_body: bool) -> J
 
     AUTHORIZATION comes last: where it is the answer, nothing else is against it.
     """
-    refused = {
-        JoinRefusal.METHOD: request.method not in ("GET", "HEAD"),
-        JoinRefusal.BODY: has_body,
-        JoinRefusal.CACHE_DISABLED: not route.cache.enabled,
-        JoinRefusal.UPGRADE: passed_upgrade(request, route=route) is not None,
-        JoinRefusal.COOKIE: route.cookies is CookieRule.BYPASS and b"cookie" in request.fields,
-        JoinRefusal.BYPASS: is_bypassed(request, rules=route.bypass),
-        JoinRefusal.NO_STORE: RequestDirectives.parse(request.fields).no_store,
-        JoinRefusal.AUTHORIZATION: b"authorization" in request.fields,
-    }
-    return next((refusal for refusal, holds in refused.items() if holds), None)
+    if request.method not in ("GET", "HEAD"):
+        return JoinRefusal.METHOD
+    if has_body:
+        return JoinRefusal.BODY
+    if not route.cache.enabled:
+        return JoinRefusal.CACHE_DISABLED
+    if passed_upgrade(request, route=route) is not None:
+        return JoinRefusal.UPGRADE
+    if route.cookies is CookieRule.BYPASS and b"cookie" in request.fields:
+        return JoinRefusal.COOKIE
+    if is_bypassed(request, rules=route.bypass):
+        return JoinRefusal.BYPASS
+    if RequestDirectives.parse(request.fields).no_store:
+        return JoinRefusal.NO_STORE
+    return JoinRefusal.AUTHORIZATION if b"authorization" in request.fields else None

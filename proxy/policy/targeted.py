@@ -23,12 +23,17 @@ def response_directives(fields: Fields, *, cache: RouteCacheSettings) -> Respons
 
     Source: RFC 9213 §2.2.
     """
-    for name in cache.targets:
-        value = fields.get(name.lower().encode())
+    for name in _field_names(cache.targets):
+        value = fields.get(name)
         found = None if value is None else _read(value)
         if found is not None:
             return found
     return ResponseDirectives.parse(fields)
+
+
+@lru_cache(maxsize=64)  # lists of the configuration: a few
+def _field_names(targets: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(name.lower().encode() for name in targets)
 
 
 @lru_cache(maxsize=256)
