@@ -1,0 +1,170 @@
+"""`python -m loadtest.writes checker`: histories in, what is wrong with them out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtest.writes.history import BadHistory
+from loadtest.writes.key_history import Fault, KeyHistory
+from loadtest.writes.partition import Whole, partitioned
+from loadtest.writes.rules import Setting, Violation, check, repetitions
+from loadtest.writes.timeline import timeline
+
+_SHOWN_KEYS = 10
+_SHOWN_OF_A_KEY = 3
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the histories say."""
+
+    keys: int = 0
+    writes: int = 0
+    applied: int = 0
+    acknowledged: int = 0
+    unknown: int = 0
+    """Writes of which their clients do not know what became."""
+    refused: int = 0
+    promised: int = 0
+    reads: int = 0
+    repeated_in_doubt: int = 0
+    """Applications beyond a write's first."""
+    replayed: int = 0
+    """Attempts that the origin knew by their Idempotency-Key and did not apply again."""
+    faults: int = 0
+    faults_in_flight: int = 0
+    """Faults at which some attempt was at the origin, or a promised write had no end yet."""
+    violations: dict[str, int] = field(default_factory=dict)
+    """By rule."""
+    red_keys: int = 0
+    text: list[str] = field(default_factory=list)
+    """Of the first keys where something is wrong, with their timelines."""
+    seeds: list[str] = field(default_factory=list)
+
+    @property
+    def is_green(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.violations
+
+    def lines(self) -> Iterator[str]:
+        """For a person to read."""
+        yield from self.text
+        yield "seeds: " + "; ".join(self.seeds)
+        yield (
+            f"{self.writes:,} writes of {self.keys:,} keys: {self.acknowledged:,} told to be applied, "
+            f"{self.refused:,} refused, {self.unknown:,} unknown; {self.promised:,} were answered 202"
+        )
+        yield (
+            f"the origin applied {self.applied:,} times, {self.repeated_in_doubt:,} of them again, and knew "
+            f"{self.replayed:,} repetitions by their key; {self.reads:,} reads"
+        )
+        if self.faults:
+            yield f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were in flight"
+        for rule, number in sorted(self.violations.items()):
+            yield f"WRONG: {number:,} × {rule}"
+        yield f"red: {self.red_keys:,} keys" if self.violations else "green"
+
+
+class _InFlight:
+    """Which faults fell while a write was in flight."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._open = sorted(fault.at for fault in faults)
+        self.hit: set[int] = set()
+
+    def see(self, history: KeyHistory) -> None:
+        spans = [(attempt.enter, attempt.leave) for attempt in history.attempts]
+        spans += [
+            (write.accepted_at, write.ok_at or write.failed_at or write.accepted_at)
+            for write in history.writes.values()
+            if write.accepted_at is not None
+        ]
+        spans.sort()
+        place = 0
+        for at in self._open:
+            if at in self.hit:
+                continue
+            while place < len(spans) and spans[place][1] < at:
+                place += 1
+            # Those behind `place` began later; of a key few overlap, so this looks at one or two.
+            for began, ended in spans[place:]:
+                if began > at:
+                    break
+                if ended >= at:
+                    self.hit.add(at)
+                    break
+
+
+def judge(paths: Sequence[Path], *, deduplicates: bool = False, reads_of_all: bool = False) -> Verdict:
+    """Check these histories, of clients and of the origin, as one. Raises: BadHistory, OSError."""
+    with partitioned(paths) as partition:
+        whole = partition.whole
+        setting = Setting(tuple(whole.faults), deduplicates, reads_of_all)
+        verdict = Verdict(seeds=whole.seeds, faults=len(whole.faults))
+        in_flight = _InFlight(whole.faults)
+        for history in partition.histories():
+            _count(history, verdict)
+            in_flight.see(history)
+            _note(history, list(check(history, setting)), setting, whole, verdict)
+        verdict.faults_in_flight = len(in_flight.hit)
+    return verdict
+
+
+def _count(history: KeyHistory, verdict: Verdict) -> None:
+    verdict.keys += 1
+    verdict.writes += len(history.writes)
+    verdict.applied += len(history.applied)
+    verdict.repeated_in_doubt += sum(1 for _ in repetitions(history))
+    verdict.replayed += sum(attempt.do == "replay" for attempt in history.attempts)
+    verdict.reads += len(history.reads)
+    for write in history.writes.values():
+        verdict.promised += write.accepted_at is not None
+        verdict.acknowledged += write.ok_at is not None
+        verdict.refused += write.is_refused
+        verdict.unknown += write.ok_at is None and not write.is_refused
+
+
+def _note(
+    history: KeyHistory, violations: Sequence[Violation], setting: Setting, whole: Whole, verdict: Verdict
+) -> None:
+    if not violations:
+        return
+    verdict.red_keys += 1
+    for violation in violations:
+        verdict.violations[violation.rule] = verdict.violations.get(violation.rule, 0) + 1
+    if verdict.red_keys > _SHOWN_KEYS:
+        return
+    began_at = whole.began_at or 0
+    for violation in violations[:_SHOWN_OF_A_KEY]:
+        verdict.text.append(f"{violation.rule}: {violation.key}: {violation.text}")
+    verdict.text += timeline(history, setting.faults, around=violations[0].at, began_at=began_at)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of the subcommand."""
+    parser.add_argument("histories", nargs="+", type=Path, metavar="HISTORY")
+    parser.add_argument(
+        "--deduplicates", action="store_true", help="the origin applies an Idempotency-Key once"
+    )
+    parser.add_argument(
+        "--reads-of-all", action="store_true", help="a read sees what anybody was answered through its proxy"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """0 when nothing is wrong, 1 when something is, 2 when a file is no history."""
+    try:
+        verdict = judge(
+            arguments.histories,
+            deduplicates=arguments.deduplicates,
+            reads_of_all=arguments.reads_of_all,
+        )
+    except (BadHistory, OSError) as error:
+        print(f"checker: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(verdict.lines()))
+    return 0 if verdict.is_green else 1
