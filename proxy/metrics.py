@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +23,8 @@ from proxy.cache.disk.statistics import DiskStatistics
 from proxy.coalesce.answer import Outcome
 from proxy.coalesce.outcomes import Ending
 from proxy.errors import ClientGone
+from proxy.metric import Buckets, Kind, Label, Metric, Sample
+from proxy.metrics_writes import WRITE_METRICS
 from proxy.origin.statistics import OriginStatistics
 from proxy.peers.statistics import PeerStatistics, Reply
 from proxy.policy.purges import PurgeKind
@@ -36,50 +37,6 @@ if TYPE_CHECKING:
 Member = TypeVar("Member", bound=StrEnum)
 
 METRICS_PAGE = Path("docs/metrics.md")
-
-
-class Kind(StrEnum):
-    """Of a metric, as Prometheus names them."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A label and all values that it can have, or in one word whose names they are."""
-
-    name: str
-    values: tuple[str, ...] | str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A value, and the label's value where the metric has a label."""
-
-    value: float
-    label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """Counts per bucket, not cumulative; one more than there are bounds."""
-
-    bounds: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row of the table."""
-
-    name: str
-    kind: Kind
-    sentence: str
-    read: Callable[[ServerStatistics], Iterable[Sample] | Buckets]
-    label: Label | None = None
 
 
 def _one(read: Callable[[ServerStatistics], float]) -> Callable[[ServerStatistics], list[Sample]]:
@@ -461,6 +418,7 @@ METRICS = (
         "Workers that another one asks nothing, since they do not answer; each pair counts.",
         _one(lambda server: 0 if server.peers is None else server.peers.unreachable),
     ),
+    *WRITE_METRICS,
     Metric(
         "lockgate_origin_outstanding",
         Kind.GAUGE,
@@ -560,7 +518,8 @@ the rest of what the Prometheus client tells of a process.
 
 Worth an alarm: `lockgate_flight_oldest_seconds` above the origin's usual time, a rising
 `rate(lockgate_shareable_fetches_total[5m]) / rate(lockgate_shareable_requests_total[5m])`, and any rate of
-`lockgate_requests_total{outcome="failed"}`.
+`lockgate_requests_total{outcome="failed"}`. Of writes: `lockgate_journal_alarm`, `lockgate_dead_letters` and
+`lockgate_lanes_paused` above 0, and `lockgate_write_oldest_seconds` above what a client may wait.
 
 | metric | kind | label | |
 | --- | --- | --- | --- |

@@ -81,7 +81,8 @@ LAYERS: dict[str, dict[str, str]] = {
     "shells": {
         "shells": """
             __main__ admin.access admin.administered admin.allowance admin.app admin.client admin.control
-            admin.exposition admin.tables cli compression.compressor explaining metrics server.access_log
+            admin.exposition admin.tables cli compression.compressor explaining metric metrics metrics_writes
+            server.access_log
             server.binding server.certificate server.change server.client_connection server.client_transport
             server.delivery server.echo server.exchange server.folding server.gate server.gate_keeper
             server.head_table server.invalidating server.ledger server.listener server.own_answers

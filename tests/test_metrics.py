@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.metrics import METRICS, METRICS_PAGE, Kind, Metric, main, metrics_page, status_label
+from proxy.metric import Kind, Metric
+from proxy.metrics import METRICS, METRICS_PAGE, main, metrics_page, status_label
 
 ROOT = Path(__file__).parents[1]
 

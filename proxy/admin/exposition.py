@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from proxy.metrics import METRICS, Buckets, Kind, Metric, Sample
+from proxy.metric import Buckets, Kind, Metric, Sample
+from proxy.metrics import METRICS
 
 if TYPE_CHECKING:
     from proxy.server.server import ServerStatistics
@@ -73,6 +74,6 @@ def _fill(family: Family, reading: Iterable[Sample] | Buckets) -> None:
         cumulative = zip(names, accumulate(reading.counts), strict=True)
         family.add_metric([], [(name, float(count)) for name, count in cumulative], reading.total)
         return
-    assert not isinstance(family, HistogramMetricFamily), f"{family.name} is a histogram without buckets"
     for sample in reading:
+        assert not isinstance(family, HistogramMetricFamily), f"{family.name} is a histogram without buckets"
         family.add_metric([] if sample.label is None else [sample.label], sample.value)

@@ -31,6 +31,7 @@ from proxy.server.listener import Crowd, Listener
 from proxy.server.proxy import Proxy, ProxyStatistics
 from proxy.tasks import spawn
 from proxy.workers.place import WorkerPlace
+from proxy.writes.statistics import WritesServerStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class ServerStatistics:
 
     `leak_ratio` is what origins answered with something that may be shared, divided by the exchanges that
     were answered with such a thing; None before the first of them. `access_log` is None without a log,
-    `peers` without other workers.
+    `peers` without other workers, `writes` where this process has none.
     """
 
     started_at: float
@@ -74,6 +75,7 @@ class ServerStatistics:
     proxy: ProxyStatistics
     origins: dict[str, OriginStatistics]
     peers: PeerStatistics | None = None
+    writes: WritesServerStatistics | None = None
     workers: WorkersStatistics | None = None
     """None where there is no supervisor."""
 

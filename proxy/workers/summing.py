@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, TypeVar
 
 from proxy.server.server import ServerStatistics
 
 Summed = TypeVar("Summed")
 
-_GREATEST = frozenset({"uptime_s", "oldest_s"})
+_GREATEST = frozenset({"uptime_s", "oldest_s", "oldest_age_s", "deepest_lane"})
 _LEAST = frozenset({"started_at"})
 _ALL = frozenset({"index_complete"})
 
@@ -52,9 +53,27 @@ _GAUGES = frozenset(
         "origins.addresses.left_out",
         "peers.asking",
         "peers.unreachable",
+        "writes.lanes.queued",
+        "writes.lanes.running",
+        "writes.lanes.resting",
+        "writes.lanes.busy_keys",
+        "writes.lanes.paused_keys",
+        "writes.lanes.deepest_lane",
+        "writes.lanes.oldest_age_s",
+        "writes.journal.condition",
+        "writes.journal.reason",
+        "writes.journal.queued",
+        "writes.journal.queued_bytes",
+        "writes.journal.durable",
+        "writes.journal.dead_letters",
+        "writes.journal.recovering",
+        "writes.journal.followers",
     }
 )
 """What is held now, by its place in the statistics; everything else was counted since the start."""
+
+
+_ALWAYS_TEXT = frozenset({"writes.journal.reason"})
 
 
 def summed(statistics: Sequence[ServerStatistics]) -> ServerStatistics:
@@ -132,6 +151,10 @@ def _without_gauges(value: Any, path: str) -> Any:
 
 
 def _nothing(value: Any, path: str) -> Any:
+    if isinstance(value, Enum):  # its first member is what nobody need see to
+        return next(iter(type(value)))
     if isinstance(value, bool):
         return path.rpartition(".")[2] in _ALL
-    return None if value is None or isinstance(value, str) else type(value)()
+    if isinstance(value, str):
+        return "" if path in _ALWAYS_TEXT else None
+    return None if value is None else type(value)()

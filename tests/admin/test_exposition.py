@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.admin.exposition import Exposition
 from proxy.compression.compressor import CompressorStatistics
 from proxy.config.settings import Config
-from proxy.metrics import METRICS, Kind
+from proxy.metric import Kind
+from proxy.metrics import METRICS
 from proxy.server.server import Server
 
 
