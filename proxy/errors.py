@@ -80,6 +80,18 @@ class Forbidden(ClientError):
     status = 403
 
 
+class EntityMissing(ClientError):
+    """What a write changes cannot be told from its request: something is absent, doubled or unreadable."""
+
+
+class IdempotencyKeyMissing(ClientError):
+    """The route takes no write without Idempotency-Key."""
+
+
+class IdempotencyKeyMalformed(ClientError):
+    """The field Idempotency-Key cannot be read, or is too long."""
+
+
 class ClientGone(ProxyError):
     """The client closed its connection; nobody is left to be answered."""
 

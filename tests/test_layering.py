@@ -17,7 +17,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "pure": """
             errors routing config.arranging config.base config.problems config.reference config.scalars
             config.schema config.settings config.shape config.tree config.units config.validating
-            config.values config.write_settings http.dates
+            config.values config.write_settings http.cookies http.dates
             http.fields http.messages http.rendering http.structured policy.authority policy.bypass
             policy.cache_control policy.cache_status policy.conditional policy.content_coding policy.decide
             policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation policy.key_changes
@@ -26,7 +26,11 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.ranges policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
             peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
-            workers.plain workers.portion writes.delivery writes.events writes.job writes.lanes
+            workers.plain workers.portion writes.delivery writes.events
+            writes.front.bearer_token writes.front.entities writes.front.idempotency_key
+            writes.front.json_members writes.front.normal_path writes.front.prefer writes.front.principal
+            writes.front.problem_document writes.front.request_values writes.front.templates
+            writes.front.write_ids writes.job writes.lanes
             writes.orders writes.outcomes writes.policy writes.problem writes.states writes.statistics
             writes.write
         """,
@@ -103,7 +107,8 @@ KNOW_NO_ADAPTER = "cache and flights"
 
 STDLIB_WITHOUT_IO = frozenset(
     {
-        "calendar", "collections", "copy", "dataclasses", "datetime", "difflib", "enum", "fractions",
+        "binascii", "calendar", "collections", "copy", "dataclasses", "datetime", "difflib", "enum",
+        "fractions",
         "functools", "hashlib", "http", "ipaddress", "itertools", "json", "math", "pathlib", "re", "textwrap",
         "time", "types", "typing", "urllib", "warnings",
     }

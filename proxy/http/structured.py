@@ -26,6 +26,12 @@ def parse_list(value: bytes) -> tuple[object, ...]:
     return tuple(_bare(member) for member in members) if isinstance(members, list) else ()
 
 
+def parse_item(value: bytes) -> object:
+    """The value of an item; None if there is none or it cannot be read. Never raises."""
+    item = _parsed(value, "item")
+    return None if item is None else _bare(item)
+
+
 def _parsed(value: bytes, kind: str) -> object:
     if len(value) > _MAX_OCTETS:
         return None

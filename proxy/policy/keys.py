@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from proxy.config.settings import CookieRule, KeySettings, RouteSettings
+from proxy.http.cookies import cookie_values
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.authority import normal_authority
 from proxy.policy.hop_by_hop import hop_by_hop_names
@@ -62,14 +63,8 @@ def _added_parts(request: RequestHead, settings: KeySettings) -> Iterator[bytes]
         value = None if lower in unseen else _normal_value(lower, request)
         yield b"f" + _netstring(lower) + (b"~" if value is None else _netstring(value))
     for name in settings.cookies:
-        values = cookie_values(request, name.encode())
+        values = cookie_values(request.fields, name.encode())
         yield b"c" + _netstring(name.encode()) + b"~".join(map(_netstring, values)) + b";"
-
-
-def cookie_values(request: RequestHead, name: bytes) -> tuple[bytes, ...]:
-    """The values of the cookies of this name, as sent, in order."""
-    pairs = (pair.partition(b"=") for line in request.fields.get_all(b"cookie") for pair in line.split(b";"))
-    return tuple(value.strip(b" \t") for found, _, value in pairs if found.strip(b" \t") == name)
 
 
 def _netstring(part: bytes) -> bytes:

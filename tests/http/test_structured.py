@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.structured import parse_dictionary, parse_list
+from proxy.http.structured import parse_dictionary, parse_item, parse_list
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,14 @@ def test_a_list_is_read_or_nothing_is(value: bytes, members: tuple[object, ...])
     assert parse_list(value) == members
 
 
+@pytest.mark.parametrize(
+    ("value", "item"),
+    [(b'"a"', "a"), (b"1;q=2", 1), (b"(1 2)", None), (b'"a", "b"', None), (b"", None), (b"\xff", None)],
+)
+def test_an_item_is_read_or_nothing_is(value: bytes, item: object) -> None:
+    assert parse_item(value) == item
+
+
 @pytest.mark.slow
 @given(
     st.one_of(
@@ -53,5 +61,6 @@ def test_a_list_is_read_or_nothing_is(value: bytes, members: tuple[object, ...])
 )
 def test_no_octets_make_the_parsers_raise(value: bytes) -> None:
     parse_dictionary(value)
+    parse_item(value)
     parse_list(value)
     parse_list(value[2:])

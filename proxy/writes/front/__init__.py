@@ -1,0 +1,1 @@
+"""What clients of writes say and are told, as values: pure."""
