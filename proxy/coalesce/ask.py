@@ -36,7 +36,8 @@ class Ask:
 
     `key` is that of the request's own target until the coalescer has placed it among equivalent targets;
     `target_key` keeps it then. `with_authorization` requests share only what is stored for the key and
-    allows it (RFC 9111 §3.5). With a `slice` it asks for that alone: see `of_slice`.
+    allows it (RFC 9111 §3.5). With a `slice` it asks for that alone: see `of_slice`. `whole` is what another
+    worker asks for after it has found that slices will not do.
     """
 
     key: CacheKey
@@ -49,6 +50,7 @@ class Ask:
     on_informational: OnInformational | None = None
     target_key: CacheKey | None = None
     slice: Slice | None = None
+    whole: bool = False
 
     def placed(self, stored: Places) -> Ask:
         """The ask under the key that it shares with equivalent targets, as of now."""

@@ -80,7 +80,7 @@ class Slicing:
         """Whether the request is answered from slices, as far as can be told now; nothing happens."""
         if ask.route.cache.partial is not PartialRule.SLICES or ask.with_authorization:
             return False
-        if ask.slice is not None:  # it is a slice that another worker asks for
+        if ask.slice is not None or ask.whole:  # another worker asks, who has chosen
             return False
         glance = self._cache.glance()
         ask = ask.placed(glance)

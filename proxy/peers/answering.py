@@ -100,7 +100,9 @@ class Answering(Serving):
 
     def _ask_for(self, prepared: Prepared) -> Ask:
         ask, number = super()._ask_for(prepared), self._heard.slice_number
-        if number is not None:
+        if number is None:
+            ask = replace(ask, whole=True)
+        else:
             ask = ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
         return (
             ask if self._heard.newer_than_mono is None else self._for_news(ask, self._heard.newer_than_mono)

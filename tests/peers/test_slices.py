@@ -56,6 +56,31 @@ async def test_an_origin_that_ignores_range_is_found_out_once(machine: Machine, 
     assert sum(one.asked.values()) <= 3
 
 
+async def test_an_owner_that_is_asked_for_the_whole_does_not_slice_it(
+    machine: Machine, one: SlicedObject
+) -> None:
+    """Its asker has found that the origin gives no slices, and the owner has not."""
+    one.takes_ranges = False
+    await machine.all_started()
+    asker = next(slot for slot in range(3) if slot != machine.owner("/a"))
+    await machine.at(asker).send("GET /a").expect(200, BODY)
+    one.takes_ranges = True
+    for slot in range(3):
+        machine.worker(slot).proxy.cache.purge_all()
+    await machine.at(asker).send("GET /a").expect(200, BODY)
+    assert sum(one.asked.values()) == 2
+    assert (await machine.at(asker).send("HEAD /a").expect(200)).field("content-length") == str(len(BODY))
+
+
+async def test_a_head_is_answered_by_whoever_has_it_in_slices(machine: Machine, one: SlicedObject) -> None:
+    owner = machine.owner("/a")
+    await machine.at(owner).send("GET /a").expect(200, BODY)
+    machine.origin.on("HEAD /a").reply(200, BODY)
+    for slot in range(3):
+        response = await machine.at(slot).send("HEAD /a").expect(200)
+        assert response.field("content-length") == str(len(BODY))
+
+
 async def test_a_slice_of_no_use_is_declined_by_its_owner(machine: Machine) -> None:
     machine.configure(route={"cache": {"partial": "slices", "slice_bytes": SLICE}})
     one = SlicedObject(machine, BODY, etag=None)
