@@ -57,7 +57,7 @@ from proxy.policy.cache_control import RequestDirectives
 from proxy.policy.conditional import freshen
 from proxy.policy.decide import may_serve_stale_on_error
 from proxy.policy.freshness import initial_age_s
-from proxy.policy.hop_by_hop import end_to_end
+from proxy.policy.hop_by_hop import end_to_end_head
 from proxy.policy.key_parts import key_under, whole_key
 from proxy.policy.keys import CacheKey, variant_of
 from proxy.policy.no_vary_search import DEFAULT
@@ -307,7 +307,7 @@ class Flight:
         now, self._received_mono = self._clock.now(), self._clock.mono()
         self._received_at = now
         raw = response.head
-        head = replace(raw, fields=end_to_end(raw.fields))
+        head = end_to_end_head(raw)
         leader_head = head
         stored = self._validated
         if stored is not None:

@@ -98,7 +98,7 @@ class OriginClient:
         except BaseException:
             slot.release()
             raise
-        if _is_lasting(exchange):
+        if exchange.lasts:
             slot.release()
         return exchange
 
@@ -280,11 +280,3 @@ class OriginClient:
             left_out=tuple(one.address for one in addresses if one.left_out),
             addresses=addresses,
         )
-
-
-def _is_lasting(exchange: Exchange) -> bool:
-    """Whether the answer goes on for as long as its client likes, and so cannot hold a slot."""
-    if exchange.tunnel is not None:
-        return True
-    kind = exchange.head.fields.get(b"content-type")
-    return kind is not None and kind.partition(b";")[0].strip().lower() == b"text/event-stream"

@@ -17,9 +17,8 @@ from proxy.origin.request_head import sends_body
 from proxy.origin.response_head import (
     HeadDefect,
     HeadReader,
-    body_framing,
-    keeps_alive,
-    read_response_head,
+    ReceivedHead,
+    received_head,
 )
 from proxy.origin.slots import Slot
 from proxy.origin.tunnel import OriginTunnel
@@ -65,6 +64,7 @@ class Exchange:
         "_tunnel",
         "_upload",
         "_waiter",
+        "lasts",
         "reused",
         "slot",
         "touched",
@@ -84,6 +84,8 @@ class Exchange:
         self.reused = connection.reused
         self.touched = False
         """Whether any octet of an answer came."""
+        self.lasts = False
+        """Whether the answer goes on for as long as its client likes, and so cannot hold a slot."""
         self._connection: OriginConnection | None = connection
         self._request = request
         self._settings = settings
@@ -252,19 +254,18 @@ class Exchange:
             raw, rest = self._heads.cut(rest)
             if raw is None:
                 return None
-            head = read_response_head(raw)
-            if head.status >= 200:
-                self._accept(head)
-            elif head.status == 101:
-                self._switch(head, rest)
+            received = received_head(raw)
+            if received.head.status >= 200:
+                self._accept(received)
+            elif received.head.status == 101:
+                self._switch(received.head, rest)
                 return None
             else:
-                self._interim(head)
+                self._interim(received.head)
                 rest = rest or None
         return rest
 
     def _interim(self, head: ResponseHead) -> None:
-        body_framing(self._request.method, head)
         self._early += 1
         if self._early > MAX_INFORMATIONAL:
             raise HeadDefect(f"it sent more than {MAX_INFORMATIONAL} informational answers")
@@ -275,9 +276,10 @@ class Exchange:
             self._upload.go_on()
         self._wake()
 
-    def _accept(self, head: ResponseHead) -> None:
-        self._framing, self._length = body_framing(self._request.method, head)
-        self._keep = keeps_alive(head)
+    def _accept(self, received: ReceivedHead) -> None:
+        head = received.head
+        self._framing, self._length = received.framing_for(self._request.method)
+        self._keep, self.lasts = received.keeps_alive, received.lasts
         self._remaining = self._length or 0
         if self._framing is Framing.CHUNKED:
             self._chunks = ChunkedReader(max_framing_octets=self._settings.max_head_bytes)
@@ -290,7 +292,6 @@ class Exchange:
         self._wake()
 
     def _switch(self, head: ResponseHead, rest: bytes) -> None:
-        body_framing(self._request.method, head)
         offered = {token.strip().lower() for token in (self._request.upgrade or b"").split(b",")}
         chosen = [protocol.lower() for protocol in head.fields.members(b"upgrade")]
         if self._request.upgrade is None or not chosen or not offered.issuperset(chosen):
@@ -300,7 +301,7 @@ class Exchange:
         connection = self._connection
         assert connection is not None, "octets come from a connection"
         connection.unlimit()
-        self._length = 0
+        self._length, self.lasts = 0, True
         self._tunnel = OriginTunnel(connection, self._loop, on_end=self._tunnel_ended)
         connection.hand_over(self._tunnel)
         if rest:

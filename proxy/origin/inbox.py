@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from proxy.errors import OriginError
 from proxy.origin.connection import OriginConnection
@@ -26,7 +25,7 @@ class Inbox:
     def __init__(self, connection: OriginConnection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection: OriginConnection | None = connection
         self._loop = loop
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] = []  # a deque takes 600 octets, and mostly there is one piece
         self._size = 0
         self._paused = False
         self._ended = False
@@ -97,17 +96,17 @@ class Inbox:
     def _take(self) -> bytes:
         pieces = self._pieces
         if len(pieces) == 1:
-            piece = pieces.popleft()
+            piece = pieces.pop()
         elif self._size <= HIGH_WATER_BYTES:
             piece = b"".join(pieces)
             pieces.clear()
         else:
-            taken = [pieces.popleft()]
-            room = HIGH_WATER_BYTES - len(taken[0])
-            while pieces and len(pieces[0]) <= room:
-                room -= len(pieces[0])
-                taken.append(pieces.popleft())
-            piece = b"".join(taken)
+            room, count = HIGH_WATER_BYTES - len(pieces[0]), 1
+            while count < len(pieces) and len(pieces[count]) <= room:
+                room -= len(pieces[count])
+                count += 1
+            piece = b"".join(pieces[:count])
+            del pieces[:count]
         self._size -= len(piece)
         if self._size <= LOW_WATER_BYTES:
             self._resume()

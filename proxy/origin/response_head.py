@@ -4,11 +4,18 @@ Seen with httptools 0.9 in strict mode, accepted without a word: NUL in the reas
 HTTP/0.9 and RTSP/1.0 as the version, the statuses 099 and 999, empty lines before the status line,
 `Transfer-Encoding: gzip, chunked` (whose `gzip` would be forgotten), and an unknown coding as a body that
 ends with its connection.
+
+An origin says the same again and again: within a second the heads of all answers of one kind are the same
+octets. So what was read of the last few hundred heads is remembered, with all that follows from them whatever
+was asked; and as it is the same object each time, others can remember by it what follows for them.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
 
 import httptools
 
@@ -28,6 +35,11 @@ _END = b"\r\n\r\n"
 
 MAX_FIELDS = 256
 """Fields in one response head. Origins are trusted further than clients (100), yet each is an object."""
+
+
+KNOWN_HEADS = 256
+KNOWN_HEAD_BYTES = 4096
+"""So many heads are remembered, none longer than that: a mebibyte of octets at most."""
 
 
 class HeadDefect(Exception):
@@ -73,6 +85,49 @@ def read_response_head(raw: bytes) -> ResponseHead:
     return ResponseHead(
         status=int(raw[9:12]), fields=Fields(pairs), reason=collector.reason, minor_version=raw[7] - 48
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedHead:
+    """A head and what follows from it, whatever was asked.
+
+    `framing` and `length` are those of a body, if there is one (`framing_for`). `keeps_alive`: the connection
+    may carry another request. `lasts`: it begins an event stream, which goes on for as long as it is read.
+    """
+
+    head: ResponseHead
+    framing: Framing
+    length: int | None
+    keeps_alive: bool
+    lasts: bool
+
+    @classmethod
+    def of(cls, head: ResponseHead) -> Self:
+        """Raises: HeadDefect, for framing that two readers could understand differently."""
+        framing, length = _declared_framing(head)
+        kind = head.fields.get(b"content-type")
+        lasts = kind is not None and kind.partition(b";")[0].strip().lower() == b"text/event-stream"
+        return cls(head, framing, length, keeps_alive(head), lasts)
+
+    def framing_for(self, method: str) -> tuple[Framing, int | None]:
+        """How the body is delimited in the answer to such a request, and its length where that is known.
+
+        Source: RFC 9112 §6.3.
+        """
+        status = self.head.status
+        if method == "HEAD" or status in (204, 304) or status < 200:
+            return Framing.NONE, 0
+        return self.framing, self.length
+
+
+def received_head(raw: bytes) -> ReceivedHead:
+    """The head that these octets are, from the status line to the empty line. Raises: HeadDefect."""
+    return _known_head(raw) if len(raw) <= KNOWN_HEAD_BYTES else ReceivedHead.of(read_response_head(raw))
+
+
+@lru_cache(maxsize=KNOWN_HEADS)
+def _known_head(raw: bytes) -> ReceivedHead:
+    return ReceivedHead.of(read_response_head(raw))
 
 
 class HeadReader:
@@ -126,8 +181,8 @@ def _first_bad_line(raw: bytes) -> bytes:
     return next(bad, b"")[:80]
 
 
-def body_framing(method: str, head: ResponseHead) -> tuple[Framing, int | None]:
-    """How the body of this answer is delimited, and its length where that is known beforehand.
+def _declared_framing(head: ResponseHead) -> tuple[Framing, int | None]:
+    """How a body of this answer is delimited, and its length where that is known beforehand.
 
     Anything that two readers could understand differently is a defect, also where the answer has no body.
 
@@ -137,8 +192,6 @@ def body_framing(method: str, head: ResponseHead) -> tuple[Framing, int | None]:
     length = _declared_length(head)
     if coded and length is not None:
         raise HeadDefect("its head has both Content-Length and Transfer-Encoding")
-    if method == "HEAD" or head.status in (204, 304) or head.status < 200:
-        return Framing.NONE, 0
     if coded:
         return Framing.CHUNKED, None
     if length is not None:

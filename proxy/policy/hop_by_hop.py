@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.http.fields import Fields
+from proxy.http.messages import ResponseHead
+from proxy.http.remembered import Remembered
 
 HOP_BY_HOP = frozenset(
     {
@@ -74,6 +78,14 @@ def end_to_end(fields: Fields) -> Fields:
     if fields.get(b"connection") in (None, b"keep-alive"):
         return fields.without(_NOT_END_TO_END)
     return fields.without(hop_by_hop_names(fields) | {b"content-length"})
+
+
+def _end_to_end_head(head: ResponseHead) -> ResponseHead:
+    return replace(head, fields=end_to_end(head.fields))
+
+
+end_to_end_head = Remembered(_end_to_end_head).of
+"""The head with its end-to-end fields alone; the same object for the same head."""
 
 
 def hop_by_hop_names(fields: Fields) -> frozenset[bytes]:

@@ -12,12 +12,14 @@ from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import Framing
 from proxy.origin.response_head import (
+    KNOWN_HEAD_BYTES,
     MAX_FIELDS,
     HeadDefect,
     HeadReader,
-    body_framing,
+    ReceivedHead,
     keeps_alive,
     read_response_head,
+    received_head,
 )
 
 START = b"HTTP/1.1 200 OK\r\n"
@@ -101,7 +103,7 @@ def test_whatever_stands_in_a_field_a_head_keeps_one_field_per_line(value: bytes
 
 
 def framing(method: str, status: int, *pairs: tuple[bytes, bytes], minor: int = 1) -> object:
-    return body_framing(method, ResponseHead(status, Fields(pairs), minor_version=minor))
+    return ReceivedHead.of(ResponseHead(status, Fields(pairs), minor_version=minor)).framing_for(method)
 
 
 CHUNKED = (b"Transfer-Encoding", b"Chunked")
@@ -219,3 +221,30 @@ def test_a_head_that_is_too_long_is_refused_before_its_end() -> None:
 def test_what_cannot_become_a_head_is_refused_at_once(octets: bytes) -> None:
     with pytest.raises(HeadDefect):
         HeadReader(max_head_bytes=1024).cut(octets)
+
+
+def test_the_same_octets_are_the_same_head_again() -> None:
+    raw = START + b"Content-Length: 3\r\nX-Same: again\r\n\r\n"
+    assert received_head(bytes(bytearray(raw))) is received_head(raw)
+    assert received_head(raw.replace(b"again", b"other")).head.fields.get(b"x-same") == b"other"
+
+
+def test_a_long_head_is_not_remembered() -> None:
+    raw = START + b"X-Long: " + b"x" * KNOWN_HEAD_BYTES + b"\r\n\r\n"
+    assert received_head(raw) == received_head(raw)
+    assert received_head(raw) is not received_head(raw)
+
+
+def test_a_defect_is_told_each_time() -> None:
+    raw = START + b"Transfer-Encoding: gzip, chunked\r\n\r\n"
+    for _ in range(2):
+        with pytest.raises(HeadDefect, match="understood"):
+            received_head(raw)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lasts"),
+    [(b"text/event-stream", True), (b"Text/Event-Stream ; charset=utf-8", True), (b"text/html", False)],
+)
+def test_an_event_stream_lasts(kind: bytes, lasts: bool) -> None:
+    assert received_head(START + b"Content-Type: " + kind + b"\r\n\r\n").lasts is lasts
