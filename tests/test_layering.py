@@ -26,7 +26,7 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.ranges policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
             peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
-            workers.plain workers.portion writes.delivery writes.events
+            workers.plain workers.portion workers.writes_orders writes.delivery writes.events
             writes.front.bearer_token writes.front.entities writes.front.idempotency_key
             writes.front.json_members writes.front.normal_path writes.front.prefer writes.front.principal
             writes.front.problem_document writes.front.request_values writes.front.templates
@@ -84,9 +84,9 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "shells": {
         "shells": """
-            __main__ admin.access admin.administered admin.allowance admin.app admin.client admin.control
-            admin.exposition admin.tables cli compression.compressor explaining metric metrics metrics_writes
-            server.access_log
+            __main__ admin.access admin.administered admin.allowance admin.answers admin.app admin.client
+            admin.control admin.exposition admin.query admin.tables admin.writes cli compression.compressor
+            explaining metric metrics metrics_writes server.access_log
             server.binding server.certificate server.change server.client_connection server.client_transport
             server.delivery server.echo server.exchange server.folding server.gate server.gate_keeper
             server.head_table server.invalidating server.ledger server.listener server.own_answers

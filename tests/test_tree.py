@@ -29,6 +29,8 @@ ELSEWHERE = {
     "coalesce/slicing.py": SLICES,
     "coalesce/plan.py": "values that decide nothing; every test of the flights makes them",
     "clock.py": "the machine's clocks: nothing to decide, and no test may wait for them",
+    "admin/answers.py": "`tests/admin/test_control.py` and `test_writes.py` see each of them",
+    "admin/query.py": "`tests/admin/test_writes.py` has each mistake in a query",
     "cache/elsewhere.py": "a protocol; `tests/workers/test_told.py` has what speaks it",
     "origin/port.py": "protocols; `tests/origin/test_contract.py` holds every adapter to them",
     "compression/br_encoder.py": ENCODERS,

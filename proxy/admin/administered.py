@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from proxy.http.fields import Pair
 from proxy.policy.purge_order import PurgeOrder
+from proxy.writes.orders import Document, WritesOrder
 
 if TYPE_CHECKING:
     from proxy.server.server import Server, ServerStatistics
@@ -30,6 +31,9 @@ class Administered(Protocol):
 
     async def explain(self, url: str, *, method: str, fields: tuple[Pair, ...]) -> dict[str, object]:
         """What a request would get, as JSON values. Raises: ClientError."""
+
+    async def writes(self, order: WritesOrder) -> Document:
+        """Carry out an order about queued writes. Raises: ProxyError."""
 
 
 class OneServer:
@@ -63,3 +67,7 @@ class OneServer:
     async def explain(self, url: str, *, method: str, fields: tuple[Pair, ...]) -> dict[str, object]:
         """What a request would get, as JSON values. Raises: ClientError."""
         return self._server.proxy.explainer.explain(url, method=method, fields=fields).document()
+
+    async def writes(self, order: WritesOrder) -> Document:
+        """Carry out an order about queued writes. Raises: ProxyError."""
+        return await self._server.desk.carry_out(order)

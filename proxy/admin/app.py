@@ -16,6 +16,7 @@ from aiohttp import web
 from proxy.admin.administered import Administered
 from proxy.admin.control import MAX_BODY_BYTES, Control
 from proxy.admin.exposition import Exposition
+from proxy.admin.writes import MAX_QUERY_BYTES
 from proxy.clock import Clock
 from proxy.config.settings import AdminSettings
 from proxy.server.binding import Binding, bind
@@ -29,7 +30,7 @@ ADVICE = "Choose another address under admin.address, or with --admin; --admin o
 _STOP_TIMEOUT_S = 1.0
 """How long a scraper that reads slowly holds up the end of the process."""
 
-_PATHS = "/healthz, /metrics, /statistics, /purge and /explain"
+_PATHS = "/healthz, /metrics, /statistics, /purge, /explain and /writes"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,7 +80,9 @@ class AdminListener:
                 *self._control.routes(),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S, max_line_size=MAX_QUERY_BYTES
+        )
         await self._runner.setup()
         await web.SockSite(self._runner, self._binding.sock).start()
 

@@ -1,28 +1,27 @@
-"""What an operator does by the admin listener: `POST /purge`, and asks of it: `GET /explain`.
+"""What an operator does by the admin listener: `POST /purge`, asks of it: `GET /explain`, and `writes`.
 
-Errors are problem documents (RFC 9457) that name what was found and the fix. A purge must come as
+Errors are problem documents (RFC 9457) that name what was found and the fix. An order must come as
 `application/json`, which no page of another site can make a browser send without asking us first.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
 from proxy.admin.access import Denied, check_access
 from proxy.admin.administered import Administered
 from proxy.admin.allowance import Allowance
+from proxy.admin.answers import document_answer, ordered, problem
+from proxy.admin.writes import WritesControl
 from proxy.clock import Clock
 from proxy.config.settings import AdminSettings
 from proxy.errors import ClientError, ProxyError
 from proxy.http.fields import Pair
-from proxy.http.rendering import phrase_of
 from proxy.policy.purge_order import parse_order
 from proxy.server.binding import Binding
 
@@ -38,7 +37,7 @@ Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Control:
-    """Purges and explains for whoever may."""
+    """Purges, explains, and takes orders about writes, for whoever may."""
 
     def __init__(
         self,
@@ -58,6 +57,7 @@ class Control:
         return [
             web.post("/purge", self._guarded(self._purge)),
             web.get("/explain", self._guarded(self._explain)),
+            *WritesControl(self._subject).routes(self._guarded),
         ]
 
     def _guarded(self, answer: Answer) -> Answer:
@@ -95,11 +95,7 @@ class Control:
         )
 
     async def _purge(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return problem(
-                415, f"the body is {request.content_type}; send JSON, as `Content-Type: application/json`"
-            )
-        order = parse_order(_json(await request.read()))
+        order = parse_order(await ordered(request))
         began = time.perf_counter()
         entries = await self._subject.purge(order)
         took_s = time.perf_counter() - began
@@ -113,7 +109,7 @@ class Control:
             [value[:100] for value in order.values[:3]],
         )
         document = {"kind": order.kind, "soft": order.soft, "entries": entries, "seconds": round(took_s, 6)}
-        return _answer(200, document, "application/json")
+        return document_answer(document)
 
     async def _explain(self, request: web.Request) -> web.Response:
         urls = request.query.getall("url", [])
@@ -125,23 +121,7 @@ class Control:
         explained = await self._subject.explain(
             urls[0], method=request.query.get("method", "GET"), fields=fields
         )
-        return _answer(200, explained, "application/json")
-
-
-def _json(body: bytes) -> object:
-    """Raises: ClientError."""
-    try:
-        return json.loads(body, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise ClientError(f"the body is not JSON: {error}") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Raises: ClientError for a name that is there twice: one of its values would be overlooked."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ClientError("the body has a name twice; write it once")
-    return found
+        return document_answer(explained)
 
 
 def _field(line: str) -> Pair:
@@ -153,17 +133,3 @@ def _field(line: str) -> Pair:
         return name.strip().encode("ascii"), value.strip(" \t").encode()
     except UnicodeEncodeError:
         raise ClientError(f"a header is {line[:80]!r}; its name holds other than ASCII") from None
-
-
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    """A problem document (RFC 9457)."""
-    document = {"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail}
-    response = _answer(status, document, "application/problem+json")
-    response.headers.update(headers or {})
-    return response
-
-
-def _answer(status: int, document: dict[str, Any], content_type: str) -> web.Response:
-    text = json.dumps(document, indent=2) + "\n"
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-    return web.Response(status=status, body=text.encode(), headers=headers)

@@ -31,6 +31,7 @@ from proxy.server.listener import Crowd, Listener
 from proxy.server.proxy import Proxy, ProxyStatistics
 from proxy.tasks import spawn
 from proxy.workers.place import WorkerPlace
+from proxy.writes.orders import ClosedDesk, WritesDesk
 from proxy.writes.statistics import WritesServerStatistics
 
 logger = logging.getLogger(__name__)
@@ -166,6 +167,11 @@ class Server:
     def healthy(self) -> bool:
         """Whether new requests are welcome; false from the moment the end was announced."""
         return self._started and not self._draining
+
+    @property
+    def desk(self) -> WritesDesk:
+        """Where an operator's orders about writes are given."""
+        return ClosedDesk(elsewhere=any(route.writes is not None for route in self.config.routes))
 
     def statistics(self) -> ServerStatistics:
         """Everything that is counted."""

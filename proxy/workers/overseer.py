@@ -1,4 +1,4 @@
-"""All workers as the admin listener sees them: read as one, purged as one, one of them explains."""
+"""All workers as the admin listener sees them: read and purged as one; one explains, one has the writes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ from proxy.workers.channel import AskRefused, ChannelClosed
 from proxy.workers.coverage import coverage_message
 from proxy.workers.member import Member, State
 from proxy.workers.tally import Tally
+from proxy.workers.writes_orders import document_of, order_message
+from proxy.writes.orders import Document, ReadEvents, WritesElsewhere, WritesOrder
 
 TELL_TIMEOUT_S = 1.0
 """A worker that does not answer a scrape within this is told of as it was."""
 
 EXPLAIN_TIMEOUT_S = 5.0
+
+WRITES_SLOT = 0
+"""Of the worker that has the writes of all."""
+
+WRITES_TIMEOUT_S = 20.0
+"""For an order about writes; one that looks through a million ends takes some seconds."""
 
 
 class Overseen(Protocol):
@@ -106,3 +114,28 @@ class Overseer:
             except (ChannelClosed, TimeoutError):
                 continue
         raise RefusedError("no worker serves now; try again")
+
+    async def writes(self, order: WritesOrder) -> Document:
+        """Have it carried out by the worker that has the writes. Raises: ProxyError; RefusedError without it.
+
+        That is the one in the first slot. While one takes over from another, either may have them still.
+        """
+        message = order_message(order)
+        timeout_s = WRITES_TIMEOUT_S + (order.wait_s if isinstance(order, ReadEvents) else 0.0)
+        for member in self._may_have_writes():
+            try:
+                answer = await member.channel.ask("writes", message, timeout_s=timeout_s)
+                return document_of(answer)
+            except WritesElsewhere:
+                continue
+            except (ChannelClosed, TimeoutError):
+                raise RefusedError(
+                    f"the worker that has the writes ended, or did not answer within {timeout_s:g} s; "
+                    "what was ordered may be done all the same: look before it is ordered again"
+                ) from None
+        raise RefusedError("the worker that has the writes does not serve now; try again")
+
+    def _may_have_writes(self) -> list[Member]:
+        members = [member for member in self._overseen.members if member.slot == WRITES_SLOT]
+        ready = [member for member in members if member.state is State.READY]
+        return [*ready, *(member for member in members if member.state is State.LEAVING)]

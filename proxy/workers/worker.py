@@ -4,6 +4,7 @@
     purge         purge here; the answer comes when no restart brings it back
     statistics    everything that is counted
     explain       what a request would get
+    writes        an operator's order about queued writes, where they are
     prepare, commit   another configuration: checked, then used from one step to the next
     reopen        the access log and the certificates
     take_disk     the disk tier, which the predecessor has given up
@@ -45,6 +46,7 @@ from proxy.workers.portion import portion
 from proxy.workers.sockets import handed
 from proxy.workers.source import ConfigSource
 from proxy.workers.told import Told
+from proxy.workers.writes_orders import answered
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Worker:
             "purge": self._purge,
             "statistics": self._statistics,
             "explain": self._explain,
+            "writes": self._writes,
             "prepare": self._prepare,
             "commit": self._commit,
             "reopen": self._reopen,
@@ -196,6 +199,9 @@ class Worker:
         fields = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in body["fields"])
         explanation = self.server.proxy.explainer.explain(body["url"], method=body["method"], fields=fields)
         return explanation.document()
+
+    async def _writes(self, body: Message) -> Message:
+        return await answered(self.server.desk, body)
 
     # changing
 

@@ -153,3 +153,19 @@ class WritesDesk(Protocol):
 
     async def carry_out(self, order: WritesOrder) -> Document:
         """Do it; the answer. Raises: ProxyError."""
+
+
+class ClosedDesk:
+    """The desk of a process that has no writes; `elsewhere` if another one has."""
+
+    def __init__(self, *, elsewhere: bool) -> None:
+        self._elsewhere = elsewhere
+
+    def __repr__(self) -> str:
+        return f"<ClosedDesk elsewhere={self._elsewhere}>"
+
+    async def carry_out(self, order: WritesOrder) -> Document:
+        """Raises: WritesElsewhere, NoWrites."""
+        if self._elsewhere:
+            raise WritesElsewhere("another worker has the writes")
+        raise NoWrites("no route queues writes: none has `writes` in the configuration")

@@ -179,7 +179,8 @@ async def test_a_scraper_may_name_metrics(admin: aiohttp.ClientSession) -> None:
 async def test_another_path_is_answered_with_what_there_is(admin: aiohttp.ClientSession) -> None:
     assert await asked(admin, "/") == (
         404,
-        "404: there is nothing here; there are /healthz, /metrics, /statistics, /purge and /explain\n",
+        "404: there is nothing here; "
+        "there are /healthz, /metrics, /statistics, /purge, /explain and /writes\n",
     )
 
 
