@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Verdict:
     faults: int = 0
     faults_in_flight: int = 0
     """Faults at which some attempt was at the origin, or a promised write had no end yet."""
+    faults_at_origin: int = 0
+    """Of these, those at which some attempt was at the origin."""
     violations: dict[str, int] = field(default_factory=dict)
     """By rule."""
     red_keys: int = 0
@@ -63,40 +66,27 @@ class Verdict:
             f"{self.replayed:,} repetitions by their key; {self.reads:,} reads"
         )
         if self.faults:
-            yield f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were in flight"
+            yield (
+                f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were promised or at the "
+                f"origin, {self.faults_at_origin:,} while some were at the origin"
+            )
         for rule, number in sorted(self.violations.items()):
             yield f"WRONG: {number:,} × {rule}"
         yield f"red: {self.red_keys:,} keys" if self.violations else "green"
 
 
 class _InFlight:
-    """Which faults fell while a write was in flight."""
+    """Which faults fell into some span of time."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self._open = sorted(fault.at for fault in faults)
+        self._times = sorted(fault.at for fault in faults)
         self.hit: set[int] = set()
 
-    def see(self, history: KeyHistory) -> None:
-        spans = [(attempt.enter, attempt.leave) for attempt in history.attempts]
-        spans += [
-            (write.accepted_at, write.ok_at or write.failed_at or write.accepted_at)
-            for write in history.writes.values()
-            if write.accepted_at is not None
-        ]
-        spans.sort()
-        place = 0
-        for at in self._open:
-            if at in self.hit:
-                continue
-            while place < len(spans) and spans[place][1] < at:
-                place += 1
-            # Those behind `place` began later; of a key few overlap, so this looks at one or two.
-            for began, ended in spans[place:]:
-                if began > at:
-                    break
-                if ended >= at:
-                    self.hit.add(at)
-                    break
+    def see(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Note the faults within these spans."""
+        for began, ended in spans:
+            for place in range(bisect_left(self._times, began), bisect_right(self._times, ended)):
+                self.hit.add(self._times[place])
 
 
 def judge(paths: Sequence[Path], *, deduplicates: bool = False, reads_of_all: bool = False) -> Verdict:
@@ -105,13 +95,23 @@ def judge(paths: Sequence[Path], *, deduplicates: bool = False, reads_of_all: bo
         whole = partition.whole
         setting = Setting(tuple(whole.faults), deduplicates, reads_of_all)
         verdict = Verdict(seeds=whole.seeds, faults=len(whole.faults))
-        in_flight = _InFlight(whole.faults)
+        at_origin, promised = _InFlight(whole.faults), _InFlight(whole.faults)
         for history in partition.histories():
             _count(history, verdict)
-            in_flight.see(history)
+            at_origin.see((attempt.enter, attempt.leave) for attempt in history.attempts)
+            promised.see(_promises(history))
             _note(history, list(check(history, setting)), setting, whole, verdict)
-        verdict.faults_in_flight = len(in_flight.hit)
+        verdict.faults_at_origin = len(at_origin.hit)
+    verdict.faults_in_flight = len(at_origin.hit | promised.hit)
     return verdict
+
+
+def _promises(history: KeyHistory) -> Iterator[tuple[int, int]]:
+    """From when to when writes were promised and had no end."""
+    for write in history.writes.values():
+        ended_at = write.ok_at or write.failed_at
+        if write.accepted_at is not None and ended_at is not None:
+            yield write.accepted_at, ended_at
 
 
 def _count(history: KeyHistory, verdict: Verdict) -> None:
