@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from origin_stub.behaviour import Delay
+from origin_stub.changes import Changes
 from origin_stub.lists.faults import Fault, FaultKind, Faults
 from origin_stub.lists.ledger import Ledger, final_line, now_ns
 
@@ -87,9 +88,16 @@ class Lists:
             {} if idempotent else None
         )
         self._running: dict[_Attempt, asyncio.TimerHandle] = {}
+        self.changes = Changes()
+        """Of attempts in progress."""
 
     def __repr__(self) -> str:
-        return f"<Lists of {len(self._lists)} keys, {len(self._running)} attempts in progress>"
+        return f"<Lists of {len(self._lists)} keys, {self.in_progress} attempts in progress>"
+
+    @property
+    def in_progress(self) -> int:
+        """Attempts that have entered and not left."""
+        return len(self._running)
 
     # Writes
 
@@ -117,6 +125,7 @@ class Lists:
             self._end(attempt)
         else:
             self._running[attempt] = asyncio.get_running_loop().call_later(delay_s, self._end, attempt)
+            self.changes.notify()
 
     def left(self, asker: Asker) -> None:
         """A connection is gone: what hangs in it ends, what else it asked for goes on."""
@@ -130,7 +139,8 @@ class Lists:
             self._end(attempt)
 
     def _end(self, attempt: _Attempt) -> None:
-        self._running.pop(attempt, None)
+        if self._running.pop(attempt, None) is not None:
+            self.changes.notify()
         fault = attempt.fault
         match fault:
             case Fault(FaultKind.FAIL):
