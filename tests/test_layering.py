@@ -36,6 +36,7 @@ LAYERS: dict[str, dict[str, str]] = {
         """,
     },
     "ports": {"ports": "clock compression.encoder origin.port writes.port"},
+    "kept writes": {"kept writes": "writes.event_ring writes.live"},
     "tasks": {"tasks": "tasks"},
     "directories": {"directories": "held_directory"},
     "transports": {"transports": "transports"},
@@ -51,6 +52,9 @@ LAYERS: dict[str, dict[str, str]] = {
             writes.embedded.records writes.embedded.recovery writes.embedded.retention
             writes.embedded.schema writes.embedded.sealing writes.embedded.spool writes.embedded.statistics
             writes.embedded.store writes.embedded.writer
+        """,
+        "queue in memory": """
+            writes.memory.event_log writes.memory.queue writes.memory.state writes.memory.store
         """,
         "origin": """
             origin.address origin.balancer origin.chunked origin.client origin.connection origin.connector

@@ -14,9 +14,13 @@ from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.queue import EmbeddedQueue
 from proxy.writes.embedded.store import EmbeddedStore
 from proxy.writes.events import CommitEvent, Gap, LoggedEvent, Positions
+from proxy.writes.memory.event_log import MemoryLog
+from proxy.writes.memory.queue import MemoryQueue
+from proxy.writes.memory.state import MemoryState
+from proxy.writes.memory.store import MemoryStore
 from proxy.writes.port import Delivery, EventLog, Store, WriteQueue
 from proxy.writes.states import State
-from proxy.writes.write import Result, Write
+from proxy.writes.write import Mode, Result, Write
 
 
 class RecordingOwner:
@@ -64,8 +68,9 @@ class RecordingOwner:
 
 
 class Backend(Protocol):
-    """One backend under test."""
+    """One backend under test; `mode` is what writes must be at the most that it takes in."""
 
+    mode: Mode
     queue: WriteQueue
     store: Store
     events: EventLog
@@ -100,6 +105,8 @@ class TestClock:
 class EmbeddedBackend:
     """The embedded queue over a directory."""
 
+    mode = Mode.ASYNC
+
     def __init__(self, directory: Path, **settings: object) -> None:
         values = {"directory": directory, "min_free_bytes": 0, "shards": 4, "spool_above_bytes": 1000}
         self.settings = JournalSettings(**(values | settings))  # type: ignore[arg-type]
@@ -131,7 +138,47 @@ class EmbeddedBackend:
         await self.queue.close(clean=clean)
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"embedded": EmbeddedBackend}
+class MemoryBackend:
+    """The queue in memory, of which a new process finds nothing."""
+
+    mode = Mode.SYNC
+
+    def __init__(self, directory: Path) -> None:  # where nothing is left
+        self.clock = TestClock()
+        self.state: MemoryState
+        self.queue: MemoryQueue
+        self.store: MemoryStore
+        self.events: MemoryLog
+        self.owner: RecordingOwner
+        self._clean = True
+
+    async def start(self) -> RecordingOwner:
+        self.renew()
+        await self.queue.start(self.owner)
+        return self.owner
+
+    async def restart(self, *, clean: bool) -> RecordingOwner:
+        await self.stop(clean=clean)
+        self._clean = clean
+        self.clock.advance(0.1)  # no process starts within the same instant as the one before
+        return await self.start()
+
+    def renew(self) -> None:
+        """As a new process makes it, before anything is started."""
+        self.state = MemoryState(clock=self.clock, shards=4, clean=self._clean)
+        self.queue = MemoryQueue(self.state)
+        self.store = MemoryStore(self.state)
+        self.events = self.state.events
+        self.owner = RecordingOwner()
+
+    async def stop(self, *, clean: bool) -> None:
+        await self.queue.close(clean=clean)
+
+
+KEEPERS: dict[str, Callable[[Path], Backend]] = {"embedded": EmbeddedBackend}
+"""Those that keep what was promised."""
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {**KEEPERS, "memory": MemoryBackend}
 
 
 def result_of(

@@ -1,30 +1,20 @@
 """The events of all shards: in the journal as a ring bounded by age and number, the last ones in memory.
 
-    after ──► [journal: rows] ──► [memory: as they come] ──► the reader
-                    └──◄ a reader that falls behind what memory holds reads the journal again ◄──┘
-
-Theory of operation. A follower knows, by shard, the last position it gave, and its place in the ring of
-recent events. Events reach the ring in the order of their positions, after they are durable; the ring is
-cut at a number, and whoever was behind the cut goes back to the journal. So a follower holds no buffer of its
-own, and one that does not read costs nothing.
-
-A gap is told where positions are missing: removed for age or number (`floor`), or between two generations
-(`database.py`), or when a reader names a position that was never given, as after the journal was replaced.
+Events reach the ring in memory after they are durable. A reader that falls behind it reads the journal again;
+a gap is told where events were removed for age or number, and between two generations of positions
+(`database.py`), since after an unclean end some may have been followed that were not kept.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from proxy.writes.embedded.database import GENERATION_SHIFT, Database
 from proxy.writes.embedded.records import events_of
-from proxy.writes.events import Gap, LoggedEvent, Positions
+from proxy.writes.event_ring import RING_EVENTS, EventRing
+from proxy.writes.events import LoggedEvent
 
-RING_EVENTS: Final = 4096
-"""Kept in memory; at 3,000 events a second a follower may be away for more than a second."""
 _PAGE: Final = 4
 """Rows read at a time; each has the events of one transaction."""
 
@@ -32,98 +22,12 @@ Row = tuple[int, bytes]
 ReadPage = Callable[[Callable[[Database], list[Row]]], Awaitable[list[Row]]]
 
 
-class EmbeddedLog:
+class EmbeddedLog(EventRing):
     """An EventLog over the journal."""
 
     def __init__(self, read: ReadPage, *, ring_events: int = RING_EVENTS) -> None:
+        super().__init__(ring_events=ring_events)
         self._read = read
-        self._ring: deque[LoggedEvent] = deque(maxlen=ring_events)
-        self.count = 0
-        """Of all that ever were in the ring: the place behind its last one."""
-        self._ends: dict[int, int] = {}
-        self._floors: dict[int, int] = {}
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._closed = False
-        self.followers = 0
-
-    def __repr__(self) -> str:
-        return f"<EmbeddedLog events={self.count} followers={self.followers} closed={self._closed}>"
-
-    def begin(self, shards: int, position: int, floors: Mapping[int, int]) -> None:
-        """The journal is open, and `position` the last one that was given."""
-        self._ends = dict.fromkeys(range(shards), position)
-        self._floors.update(floors)
-
-    def publish(self, events: Sequence[LoggedEvent]) -> None:
-        """Events, in the order of their positions."""
-        for event in events:
-            self._ends[event.event.shard] = event.position
-        self._ring.extend(events)
-        self.count += len(events)
-        self._wake()
-
-    def removed(self, floors: Mapping[int, int]) -> None:
-        """Of these shards the journal keeps nothing up to these positions."""
-        self._floors.update(floors)
-
-    def close(self) -> None:
-        """End all followers."""
-        self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiting.clear()
-
-    # the port
-
-    def ends(self) -> Positions:
-        """The last position of each shard."""
-        return dict(self._ends)
-
-    async def follow(self, after: Positions | None = None) -> AsyncIterator[LoggedEvent | Gap]:
-        """Events after these positions, as they come; see the port."""
-        seen = dict(self._ends) if after is None else {shard: after.get(shard, 0) for shard in self._ends}
-        place = self.count if after is None else -1
-        self.followers += 1
-        try:
-            while not self._closed:
-                if place < self.count - len(self._ring):
-                    place, goal = self.count, dict(self._ends)
-                    async for found in self._catch_up(seen, goal):
-                        yield found
-                elif place == self.count:
-                    await self._wait_news()
-                else:
-                    event = self._ring[place - self.count]
-                    place += 1
-                    for found in _in_turn(event, seen):
-                        yield found
-        finally:
-            self.followers -= 1
-
-    async def _wait_news(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiting.discard(waiter)
-
-    async def _catch_up(self, seen: dict[int, int], goal: dict[int, int]) -> AsyncIterator[LoggedEvent | Gap]:
-        for shard, floor in self._floors.items():
-            if 0 < seen[shard] < floor:
-                seen[shard] = floor
-                yield Gap(shard, floor + 1)
-        async for event in self._kept(seen, goal):
-            for found in _in_turn(event, seen):
-                yield found
-        for shard, end in goal.items():
-            if seen[shard] > end or 0 < seen[shard] < _first_of_generation(end):
-                yield Gap(shard, end + 1)
-            seen[shard] = end
 
     async def _kept(self, seen: Mapping[int, int], goal: Mapping[int, int]) -> AsyncIterator[LoggedEvent]:
         """Events in the journal from the first one that is missed; more than those that are."""
@@ -139,23 +43,8 @@ class EmbeddedLog:
                         yield event
             place = page[-1][0]
 
-
-def _first_of_generation(position: int) -> int:
-    return _generation(position) << GENERATION_SHIFT
-
-
-def _in_turn(event: LoggedEvent, seen: dict[int, int]) -> Iterator[LoggedEvent | Gap]:
-    shard = event.event.shard
-    if event.position <= seen[shard]:
-        return
-    if _generation(event.position) != _generation(seen[shard]) and seen[shard]:
-        yield Gap(shard, event.position)
-    seen[shard] = event.position
-    yield event
-
-
-def _generation(position: int) -> int:
-    return position >> GENERATION_SHIFT
+    def _first_of_generation(self, position: int) -> int:
+        return position >> GENERATION_SHIFT << GENERATION_SHIFT
 
 
 def _page_after(place: int) -> Callable[[Database], list[Row]]:

@@ -29,10 +29,11 @@ from proxy.writes.embedded.event_log import EmbeddedLog
 from proxy.writes.embedded.health import Health
 from proxy.writes.embedded.home import Home
 from proxy.writes.embedded.jobs import Call, Job, Read
-from proxy.writes.embedded.live import Live
+from proxy.writes.embedded.live import EmbeddedDelivery
 from proxy.writes.embedded.opening import Opened, open_journal
 from proxy.writes.embedded.retention import Swept, sweep
 from proxy.writes.embedded.writer import MAX_BATCH, JournalWriter
+from proxy.writes.live import Live
 from proxy.writes.statistics import JournalStatistics
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Journal:
     def __init__(self, settings: JournalSettings, *, clock: Clock, max_batch: int = MAX_BATCH) -> None:
         self.settings = settings
         self.clock = clock
-        self.live = Live()
+        self.live: Live[EmbeddedDelivery] = Live()
         self.health = Health(
             clock=clock, min_free_bytes=settings.min_free_bytes, retry_after_s=settings.retry_after_s
         )

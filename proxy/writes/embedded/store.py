@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import nsmallest
 from typing import Final
 
 from proxy.writes.embedded.database import Database
@@ -12,6 +11,7 @@ from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.records import problem_of, problem_text, result_of, status_of, write_of
 from proxy.writes.embedded.recovery import left
 from proxy.writes.embedded.spool import Spool
+from proxy.writes.live import is_asked
 from proxy.writes.port import Claim, DeadLetter, WriteStatus
 from proxy.writes.problem import Problem
 from proxy.writes.states import FINAL, State
@@ -58,18 +58,12 @@ class EmbeddedStore:
     ) -> Sequence[WriteStatus]:
         """Writes in the order of their ids, those after the id `after`; those not yet recovered excepted."""
 
-        def is_asked(status: WriteStatus) -> bool:
-            return (key is None or key in status.keys) and (states is None or status.state in states)
-
-        found: list[WriteStatus] = []
-        if states is None or states - FINAL:
-            running = (one.status() for one in self._journal.live if one.write.id > after)
-            found = nsmallest(limit, filter(is_asked, running), key=lambda status: status.id)
+        found = self._journal.live.page(key=key, states=states, after=after, limit=limit)
         ended: list[WriteStatus] = []
         place = after
         while len(ended) < limit and (states is None or states & FINAL):
             page = await self._journal.read(_page_of_ends(place))
-            ended += filter(is_asked, page)
+            ended += (status for status in page if is_asked(status, key=key, states=states))
             if len(page) < _PAGE:
                 break
             place = page[-1].id

@@ -1,26 +1,16 @@
-"""The writes that have not ended are counted."""
+"""A delivery of the journal is one as any other, and knows its body's file."""
 
 from __future__ import annotations
 
-import pytest
-
-from proxy.writes.embedded.live import EmbeddedDelivery, Live
-from proxy.writes.write import Mode
+from proxy.writes.embedded.live import EmbeddedDelivery
+from proxy.writes.states import State
 from tests.writes.making import make_write
 
 
-def test_what_was_added_is_removed_once() -> None:
-    live = Live()
-    plain = EmbeddedDelivery(make_write(body=b"12", mode=Mode.SYNC), position=1, epoch=1)
-    durable = EmbeddedDelivery(make_write(body=b"345"), position=2, epoch=1, attempts=1)
-    for one in (plain, durable):
-        live.add(one)
-    assert (len(live), live.bytes, live.durable) == (2, 5, 1)
-    assert (plain.redelivered, durable.redelivered) == (False, True)
-    with pytest.raises(AssertionError, match="queued already"):
-        live.add(plain)
-    live.remove(plain)
-    live.remove(plain)
-    assert (len(live), live.bytes, live.durable) == (1, 3, 1)
-    assert live.get(plain.write.id) is None
-    assert list(live) == [durable]
+def test_a_delivery_that_was_started_before_is_redelivered() -> None:
+    delivery = EmbeddedDelivery(
+        make_write(), position=7, epoch=3, attempts=2, started_at=1.5, body_name="body"
+    )
+    assert (delivery.redelivered, delivery.body_name, delivery.spooling) == (True, "body", None)
+    status = delivery.status()
+    assert (status.state, status.attempts, status.started_at, status.position) == (State.STARTED, 2, 1.5, 7)

@@ -1,0 +1,101 @@
+"""The writes that have not ended: what the lanes work on, as a backend of one process has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import nsmallest
+from typing import Generic, TypeVar
+
+from proxy.writes.delivery import Delivery
+from proxy.writes.port import WriteStatus
+from proxy.writes.states import State
+from proxy.writes.write import Write
+
+
+class LiveDelivery(Delivery):
+    """A delivery that knows when its last attempt was begun, in Unix seconds."""
+
+    __slots__ = ("started_at",)
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        position: int,
+        epoch: int,
+        attempts: int = 0,
+        started_at: float | None = None,
+    ) -> None:
+        super().__init__(write, position=position, epoch=epoch, redelivered=attempts > 0, attempts=attempts)
+        self.started_at = started_at
+
+    def status(self) -> WriteStatus:
+        """The write as it is shown."""
+        write = self.write
+        return WriteStatus(
+            id=write.id,
+            route=write.route,
+            keys=write.keys,
+            shard=write.shard,
+            position=self.position,
+            method=write.method,
+            target=write.target,
+            mode=write.mode,
+            state=State.STARTED if self.attempts else State.QUEUED,
+            attempts=self.attempts,
+            accepted_at=write.accepted_at,
+            not_after=write.not_after,
+            principal=write.principal,
+            started_at=self.started_at,
+        )
+
+
+One = TypeVar("One", bound=LiveDelivery)
+
+
+class Live(Generic[One]):
+    """All of them by id, counted."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, One] = {}
+        self.bytes = 0
+        self.durable = 0
+
+    def __repr__(self) -> str:
+        return f"<Live writes={len(self._by_id)} bytes={self.bytes} durable={self.durable}>"
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[One]:
+        return iter(self._by_id.values())
+
+    def get(self, write_id: str) -> One | None:
+        """None if there is no such write, or it has ended."""
+        return self._by_id.get(write_id)
+
+    def add(self, delivery: One) -> None:
+        """It begins."""
+        assert delivery.write.id not in self._by_id, f"write {delivery.write.id} is queued already"
+        self._by_id[delivery.write.id] = delivery
+        self.bytes += len(delivery.write.body)
+        self.durable += delivery.write.durable
+
+    def remove(self, delivery: One) -> None:
+        """It has ended, or was withdrawn."""
+        if self._by_id.pop(delivery.write.id, None) is not None:
+            self.bytes -= len(delivery.write.body)
+            self.durable -= delivery.write.durable
+
+    def page(
+        self, *, key: str | None, states: frozenset[State] | None, after: str, limit: int
+    ) -> list[WriteStatus]:
+        """In the order of their ids, those after the id `after`; see `Store.listing`."""
+        running = (one.status() for one in self if one.write.id > after)
+        found = (status for status in running if is_asked(status, key=key, states=states))
+        return nsmallest(limit, found, key=lambda status: status.id)
+
+
+def is_asked(status: WriteStatus, *, key: str | None, states: frozenset[State] | None) -> bool:
+    """Whether a listing of this key and these states has it; None is any."""
+    return (key is None or key in status.keys) and (states is None or status.state in states)
