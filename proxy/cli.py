@@ -1,8 +1,9 @@
-"""The command line: `lockgate serve`, `check`, `schema`; `purge` and `explain` ask a running one."""
+"""The command line: `lockgate serve`, `check`, `schema`; `purge`, `explain`, `writes` ask a running one."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import json
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from proxy import __version__
+from proxy import __version__, cli_writes
 from proxy.admin.client import AdminClient, AskFailed
 from proxy.admin.tables import explanation_lines, purge_lines
 from proxy.config.explaining import explained, warnings_of
@@ -27,7 +28,7 @@ _EXIT_REFUSED = 1
 _OPTIONS = (
     "--config", "--origin", "--listen", "--admin", "--workers", "--log-level", "--help", "--version",
     "--url", "--tag", "--prefix", "--pattern", "--everything", "--soft", "--token",
-    "--header", "--method", "--json",
+    "--header", "--method", "--json", *cli_writes.OPTIONS,
 )  # fmt: skip
 _TOKEN_VARIABLE = "LOCKGATE_ADMIN_TOKEN"
 
@@ -43,7 +44,8 @@ examples:
   lockgate check lockgate.yaml                      tell what is wrong in it, or what it will do
   lockgate schema > lockgate.schema.json            for editors that complete YAML
   lockgate purge --tag shoes                        take out of a running cache what has this tag
-  lockgate explain https://example.org/a            tell why that is a hit, or is not"""
+  lockgate explain https://example.org/a            tell why that is a hit, or is not
+  lockgate writes list                              tell which writes wait, and for what"""
 
 _SERVE_EXAMPLES = f"""\
 examples:
@@ -125,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_purge(_add_command(commands, "purge", "take out of a running cache", _PURGE_EXAMPLES))
     _add_explain(
         _add_command(commands, "explain", "tell what a request would get, and why", _EXPLAIN_EXAMPLES)
+    )
+    cli_writes.add_writes(
+        _add_command(commands, "writes", "see and steer queued writes", cli_writes.EXAMPLES),
+        add_asking=_add_asking,
     )
     return parser
 
@@ -214,6 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _print(_purged(options))
             case "explain":
                 return _print(_explained(options))
+            case "writes":
+                return _print_as_it_comes(cli_writes.answered(options, _client(options)))
             case _:
                 return _print([parser.format_help()])
     except ConfigError as error:
@@ -237,11 +245,24 @@ def _complaint(error: ConfigError) -> str:
 
 
 def _print(lines: Iterable[str]) -> int:
+    _is_printed("\n".join(lines))
+    return 0
+
+
+def _is_printed(text: str) -> bool:
     try:
-        print("\n".join(lines), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         # The reader (`| head`) has enough; what is still buffered must not be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+def _print_as_it_comes(lines: Iterable[str]) -> int:
+    """Until the reader has enough, or the user, who stops what goes on for ever by Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        all(map(_is_printed, lines))
     return 0
 
 

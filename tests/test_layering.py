@@ -89,8 +89,8 @@ LAYERS: dict[str, dict[str, str]] = {
     "shells": {
         "shells": """
             __main__ admin.access admin.administered admin.allowance admin.answers admin.app admin.client
-            admin.control admin.exposition admin.query admin.tables admin.writes cli compression.compressor
-            explaining metric metrics metrics_writes server.access_log
+            admin.control admin.exposition admin.query admin.tables admin.writes admin.writes_tables cli
+            cli_writes compression.compressor explaining metric metrics metrics_writes server.access_log
             server.binding server.certificate server.change server.client_connection server.client_transport
             server.delivery server.echo server.exchange server.folding server.gate server.gate_keeper
             server.head_table server.invalidating server.ledger server.listener server.own_answers

@@ -11,11 +11,20 @@ from urllib.parse import urlencode
 TIMEOUT_S = 60.0
 """For an answer: a purge is told when all that it covers was found."""
 
+_AGAIN = (429, 503)
+
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class AskFailed(Exception):
-    """No answer that can be used; the text says why, and what to do about it."""
+    """No answer that can be used; the text says why, and what to do about it.
+
+    `again` tells that the same question may be answered in a moment.
+    """
+
+    def __init__(self, told: str, *, again: bool = False) -> None:
+        super().__init__(told)
+        self.again = again
 
 
 class _FileConnection(http.client.HTTPConnection):
@@ -45,6 +54,14 @@ class AdminClient:
     def explain(self, query: list[tuple[str, str]]) -> dict[str, Any]:
         """What a request would get. Raises: AskFailed."""
         return self._ask("GET", f"/explain?{urlencode(query)}", None)
+
+    def ask_writes(self, path: str, query: list[tuple[str, str]]) -> dict[str, Any]:
+        """What is told of queued writes at this path. Raises: AskFailed."""
+        return self._ask("GET", f"{path}?{urlencode(query, errors='surrogateescape')}", None)
+
+    def order_writes(self, path: str, order: dict[str, str]) -> dict[str, Any]:
+        """Carry out an order about queued writes. Raises: AskFailed."""
+        return self._ask("POST", path, json.dumps(order).encode())
 
     def _ask(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Accept": "application/json"}
@@ -85,5 +102,6 @@ class AdminClient:
                 "or one of another version"
             )
         if status != 200:
-            raise AskFailed(f"refused ({status}): {document.get('detail', 'no reason was given')}")
+            told = f"refused ({status}): {document.get('detail', 'no reason was given')}"
+            raise AskFailed(told, again=status in _AGAIN)
         return document

@@ -5,69 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from yarl import URL
 
-from proxy.admin.app import AdminListener
-from proxy.clock import SystemClock
-from proxy.config.settings import AdminSettings
-from proxy.http.fields import Pair
-from proxy.policy.purge_order import PurgeOrder
-from proxy.server.server import ServerStatistics
-from proxy.writes.orders import ClosedDesk, Document, WritesDesk, WritesOrder
+from proxy.writes.orders import ClosedDesk
+from tests.admin.operator_of_writes import Operator, listening
 from tests.writes.desked import REFUSES, Desked, desked
-
-
-@dataclass
-class OnlyWrites:
-    """`proxy.admin.administered.Administered` of a process that nothing but writes is asked of."""
-
-    desk: WritesDesk
-    healthy = True
-    draining = False
-
-    async def statistics(self) -> ServerStatistics:
-        raise AssertionError("nobody asks for this")
-
-    async def purge(self, order: PurgeOrder) -> int:
-        raise AssertionError("nobody asks for this")
-
-    async def explain(self, url: str, *, method: str, fields: tuple[Pair, ...]) -> dict[str, object]:
-        raise AssertionError("nobody asks for this")
-
-    async def writes(self, order: WritesOrder) -> Document:
-        return await self.desk.carry_out(order)
-
-
-class Operator:
-    """Asks the listener; each answer is JSON, and nobody keeps it."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def ask(self, path: str, *, status: int = 200, **options: Any) -> Any:
-        method = "POST" if {"json", "data"} & set(options) else "GET"
-        async with self._session.request(method, URL(path, encoded=True), **options) as response:
-            document = await response.json(content_type=None)
-            assert response.status == status, document
-            assert response.headers["Cache-Control"] == "no-store"
-            return document if status == 200 else document["detail"]
-
-
-@asynccontextmanager
-async def listening(desk: WritesDesk, **settings: Any) -> AsyncIterator[Operator]:
-    given = AdminSettings.model_validate({"address": "127.0.0.1:0", **settings})
-    listener = AdminListener(given, subject=OnlyWrites(desk), clock=SystemClock())
-    await listener.start()
-    async with aiohttp.ClientSession(f"http://{listener.address}") as session:
-        yield Operator(session)
-    await listener.stop()
 
 
 @pytest.fixture
