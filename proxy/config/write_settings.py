@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from proxy.config.base import MiB, Settings
 from proxy.config.values import CookieName, FieldName, Method, PathPrefix
+from proxy.writes.front.entities import compile_rule
 from proxy.writes.policy import AfterDead
 
 
@@ -50,9 +51,14 @@ class EntitySettings(Settings):
     keys: tuple[str, ...] = ()
     """The entities, as text with `{name}` of the path, `{path}`, `{query:name}`, `{header:Name}`, `{json:a.b}`; when empty, the path as far as `path` names it."""
     invalidates: tuple[str, ...] = ()
-    """Targets that such a write makes untrue beside its own URL."""
+    """Targets that such a write makes untrue beside its own URL; one whose variables the request does not have is left out."""
     tags: tuple[str, ...] = ()
-    """Tags of answers (`Surrogate-Key`, `Cache-Tag`) that it makes untrue."""
+    """Tags of answers (`Surrogate-Key`, `Cache-Tag`) that it makes untrue; likewise."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        compile_rule(self.path, keys=self.keys, invalidates=self.invalidates, tags=self.tags)
+        return self
 
 
 class RetrySettings(Settings):
