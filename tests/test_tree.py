@@ -54,7 +54,6 @@ ELSEWHERE = {
     "workers/disks.py": SUPERVISED,
     "workers/handover.py": SUPERVISED,
     "workers/member.py": SUPERVISED,
-    "workers/overseer.py": SUPERVISED,
     "workers/parent.py": SUPERVISED,
     "workers/tally.py": SUPERVISED,
     "workers/trial.py": SUPERVISED,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from proxy.cache.purging import MAX_PENDING
 from proxy.config.settings import Config
-from proxy.errors import ClientError, RefusedError
+from proxy.errors import ClientError, ProxyError, RefusedError
 from proxy.http.fields import Pair
 from proxy.policy.purge_order import PurgeOrder
 from proxy.routing import Router
@@ -128,6 +128,8 @@ class Overseer:
                 return document_of(answer)
             except WritesElsewhere:
                 continue
+            except AskRefused as error:
+                raise ProxyError(str(error)) from None
             except (ChannelClosed, TimeoutError):
                 raise RefusedError(
                     f"the worker that has the writes ended, or did not answer within {timeout_s:g} s; "
