@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from proxy.coalesce.body import SharedBody
 from proxy.config.settings import ContentCoding
 from proxy.http.messages import ResponseHead
+from proxy.http.remembered import Remembered
 from proxy.http.rendering import shared_phrase
 from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.terms import Terms, shared_terms
+
+
+def _pack_head(head: ResponseHead) -> ResponseHead:
+    phrase = shared_phrase(head.status, head.reason)
+    return ResponseHead(head.status, head.fields.packed(), phrase, head.minor_version)
+
+
+_packed = Remembered(_pack_head).of
+"""The head in little memory; the same object for the same head, which may be that of many entries."""
 
 ENTRY_OVERHEAD_BYTES = 1024
 """Charged to each entry beyond body, head and key: objects, table slots, index.
@@ -78,10 +88,7 @@ class Entry:
 
     def pack(self) -> None:
         """Take as little memory as may be, since from here on it is kept."""
-        head = self.head
-        self.head = ResponseHead(
-            head.status, head.fields.packed(), shared_phrase(head.status, head.reason), head.minor_version
-        )
+        self.head = _packed(self.head)
         self.terms = shared_terms(self.terms)
         self.tags = self.tags or _NO_LABELS
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from proxy.coalesce.seat import Seat
@@ -26,8 +25,9 @@ class Herald:
     __slots__ = ("_later", "_untold")
 
     def __init__(self) -> None:
-        self._untold: deque[Seat] = deque()
-        self._later: deque[Callable[[], None]] = deque()
+        # Lists, of which each round takes off the beginning: two deques take 1200 octets of each flight.
+        self._untold: list[Seat] = []
+        self._later: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"<Herald {len(self._untold)} to be told, {len(self._later)} left for later>"
@@ -39,8 +39,8 @@ class Herald:
         self._untold.append(seat)
 
     def _tell(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._untold))):
-            seat = self._untold.popleft()
+        told = self._untold[:AT_ONCE]
+        for seat in told:
             on_settled, seat.on_settled = seat.on_settled, None
             if on_settled is None:
                 continue
@@ -51,15 +51,21 @@ class Herald:
                 continue
             if later is not None:
                 self._later.append(later)
-        if self._untold or self._later:
-            asyncio.get_running_loop().call_soon(self._tell if self._untold else self._do_later)
+        del self._untold[: len(told)]
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        elif len(self._later) == 1:  # no herd, or the last of one: nobody is held up
+            self._do_later()
+        elif self._later:
+            asyncio.get_running_loop().call_soon(self._do_later)
 
     def _do_later(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._later))):
-            later = self._later.popleft()
+        done = self._later[:AT_ONCE]
+        for later in done:
             try:
                 later()
             except Exception:
                 logger.exception("seat_broken afterwards")
+        del self._later[: len(done)]
         if self._later and not self._untold:
             asyncio.get_running_loop().call_soon(self._do_later)

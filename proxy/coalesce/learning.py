@@ -15,13 +15,13 @@ from proxy.policy.key_parts import key_under, whole_key
 from proxy.policy.keys import CacheKey, Variant, variant_of, vary_names
 from proxy.policy.no_vary_search import DEFAULT, SearchVariance, search_variance
 from proxy.policy.partial import representation_of, slice_label
-from proxy.policy.purges import labels_of
+from proxy.policy.purges import LABEL_FIELDS, NO_LABELS, labels_of
 from proxy.policy.sharing import AboutLeader, NotForSharing, OriginFailed, Shareable, Verdict, WaitingOnly
 from proxy.policy.surrogate_keys import uri_origin
 from proxy.policy.terms import Terms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Learnt:
     """Where an answer belongs, and under which terms its body is to be stored; None if it is not."""
 
@@ -50,7 +50,7 @@ def learn(plan: FlightPlan, head: ResponseHead, verdict: Verdict, *, cache: Resp
         variant=variant,
         varies_on=varies_on,
         search=search,
-        tags=labels_of(head.fields, origin=uri_origin(plan.request)) | _slice_labels(key, head),
+        tags=_labels(key, plan, head),
         terms=_admitted(plan, _learn_mark(plan, key, variant, verdict, cache=cache), cache=cache),
     )
 
@@ -62,9 +62,12 @@ def _key_asked(key: CacheKey, plan: FlightPlan, head: ResponseHead, verdict: Ver
     return key if isinstance(verdict, (AboutLeader, OriginFailed)) else whole_key(key)
 
 
-def _slice_labels(key: CacheKey, head: ResponseHead) -> frozenset[bytes]:
+def _labels(key: CacheKey, plan: FlightPlan, head: ResponseHead) -> frozenset[bytes]:
+    labels = NO_LABELS
+    if not LABEL_FIELDS.isdisjoint(head.fields.names()):
+        labels = labels_of(head.fields, origin=uri_origin(plan.request))
     representation = representation_of(head) if head.status == 206 else None
-    return frozenset() if representation is None else frozenset({slice_label(whole_key(key), representation)})
+    return labels if representation is None else labels | {slice_label(whole_key(key), representation)}
 
 
 def _tells_of_the_key(verdict: Verdict) -> bool:

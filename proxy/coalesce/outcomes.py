@@ -47,9 +47,9 @@ class Ending(StrEnum):
     ABANDONED = "abandoned"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Stream:
-    """Take the answer from the flight's body as it comes.
+    """Take the answer from the flight's body as it comes; never changed.
 
     `head` is end-to-end fields as the origin sent them. `stored` says whether it will be stored, as far as
     the head can tell. `terms` is None where the answer is for the leader alone. `origin_s` is the time from

@@ -13,9 +13,9 @@ from proxy.policy.keys import CacheKey, Variant
 from proxy.policy.partial import Slice
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class FlightPlan:
-    """What a flight is to do.
+    """What a flight is to do; never changed. (Not declared frozen, for the reason that `Ask` gives.)
 
     `validating` is what `forward` asks about; `unconditional` is what is sent instead when a 304 matches
     nothing of it (RFC 9111 §4.3.3). `background` flights have no leader and need no seat. `target_key` is

@@ -127,6 +127,12 @@ class Everything:
 Coverage = Targets | Tagged | Prefixed | Matching | Everything
 
 
+LABEL_FIELDS = frozenset({b"surrogate-key", b"cache-tag", b"cache-groups", b"no-vary-search"})
+"""The fields that labels are made of; a response with none of them has no label."""
+
+NO_LABELS: frozenset[bytes] = frozenset()
+
+
 def labels_of(fields: Fields, *, origin: bytes) -> frozenset[bytes]:
     """All by which a response can be purged beside its key: surrogate keys, groups, its search variance.
 

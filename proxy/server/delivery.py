@@ -41,6 +41,15 @@ WHOLE_BELOW_BYTES = 1024 * 1024
 """A complete body up to this size is handed to the transport at once; a larger one piece by piece, so that
 a client which does not read costs no second copy of it (asyncio's writelines joins)."""
 
+WRITTEN_HEADS = 256
+"""Heads whose lines are remembered, by their places in memory, for other answers that have the same."""
+
+OWN_LINES = 1024
+"""Of ours that are remembered: outcomes, and ages and lifetimes in seconds."""
+
+_WrittenPlace = tuple[int, int, int | None, bool]
+_OwnFor = tuple[object, ...]
+
 
 class Delivery:
     """Writes shared answers under one configuration."""
@@ -50,6 +59,8 @@ class Delivery:
         self._name = settings.cache_name
         self._cache_status = settings.cache_status
         self._show_key = settings.cache_status_key
+        self._written: dict[_WrittenPlace, tuple[ResponseHead, RouteSettings, bytes]] = {}
+        self._own: dict[_OwnFor, bytes] = {}
 
     async def deliver(
         self,
@@ -143,7 +154,21 @@ class Delivery:
     def _memoised(self, answer: Answer, route: RouteSettings) -> bytes:
         lines = answer.memo.lines
         if lines is None:
-            lines = answer.memo.lines = self._lines(self._varying(answer, route), answer, route)
+            lines = answer.memo.lines = self._written_before(answer, route)
+        return lines
+
+    def _written_before(self, answer: Answer, route: RouteSettings) -> bytes:
+        """The lines of such a head, which may be that of other answers: see `origin/response_head.py`."""
+        head, length, with_age = answer.head, answer.body.length, answer.age_s is None
+        place = (id(head), id(route), length, with_age)
+        found = self._written.get(place)
+        if found is not None:
+            return found[2]
+        lines = self._lines(self._varying(answer, route), answer, route)
+        if b"date" in head.fields:  # else they hold the time at which it came
+            if len(self._written) >= WRITTEN_HEADS:
+                self._written.clear()
+            self._written[place] = (head, route, lines)  # which stay alive: nothing else gets their place
         return lines
 
     def _lines(self, head: ResponseHead, answer: Answer, route: RouteSettings) -> bytes:
@@ -225,14 +250,26 @@ class Delivery:
             answer.collapsed,
         )
         if memo.own_for != own_for:
-            pairs: list[Pair] = []
-            if age is not None:
-                pairs.append((b"Age", b"%d" % age))
-            if self._cache_status:
-                status = self._status_of(answer, ttl, key)
-                pairs.append((b"Cache-Status", format_cache_status(self._name, status)))
-            memo.own, memo.own_for = render_fields(pairs), own_for
+            own = None if self._show_key else self._own.get(own_for)
+            memo.own = self._new_own_lines(answer, own_for, age, ttl, key) if own is None else own
+            memo.own_for = own_for
         return memo.own
+
+    def _new_own_lines(
+        self, answer: Answer, own_for: _OwnFor, age: int | None, ttl: int | None, key: CacheKey
+    ) -> bytes:
+        pairs: list[Pair] = []
+        if age is not None:
+            pairs.append((b"Age", b"%d" % age))
+        if self._cache_status:
+            status = self._status_of(answer, ttl, key)
+            pairs.append((b"Cache-Status", format_cache_status(self._name, status)))
+        own = render_fields(pairs)
+        if not self._show_key:
+            if len(self._own) >= OWN_LINES:
+                self._own.clear()
+            self._own[own_for] = own
+        return own
 
     def _status_of(self, answer: Answer, ttl: int | None, key: CacheKey) -> CacheStatus:
         hit = answer.outcome in (Outcome.HIT, Outcome.STALE)

@@ -11,11 +11,12 @@ from proxy.cache.entry import HeadMemo
 from proxy.coalesce.answer import Answer, Outcome
 from proxy.coalesce.body import SharedBody
 from proxy.compression.compressor import Compressor
-from proxy.config.settings import CacheSettings, CompressorSettings
+from proxy.config.settings import CacheSettings, CompressorSettings, RouteSettings
 from proxy.errors import OriginBodyCut
+from proxy.http.dates import format_http_date
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.cache_status import ForwardReason
-from proxy.server.delivery import WHOLE_BELOW_BYTES, Delivery
+from proxy.server.delivery import OWN_LINES, WHOLE_BELOW_BYTES, WRITTEN_HEADS, Delivery
 from tests.policy.heads import NOW, request, response, route
 from tests.server.sinks import Sink, exchange_on
 
@@ -176,3 +177,67 @@ async def test_a_large_body_goes_out_piece_by_piece(delivery: Delivery) -> None:
     sink = await delivered(delivery, answer_of(SharedBody.complete([half, half])))
     assert len(sink.written) > 2
     assert sink.body == half + half
+
+
+# One head may be that of many answers: its lines are written once.
+
+
+async def lines_of(
+    delivery: Delivery,
+    head: ResponseHead,
+    settings: RouteSettings = ROUTE,
+    *,
+    at: float = NOW,
+    **more: float | None,
+) -> list[bytes]:
+    """The lines of an answer with this head, less ours that tell of its age and way."""
+    answer = answer_of(whole(), head, **more)
+    answer.received_at = at
+    sink = Sink()
+    exchange, asked = exchange_on(sink)
+    await delivery.deliver(exchange, asked, answer, route=settings, key=KEY, now=at)
+    return [line for line in sink.head if not line.startswith((b"Cache-Status:", b"Age: 7"))]
+
+
+async def test_the_lines_of_a_head_are_those_of_each_route(delivery: Delivery) -> None:
+    head = response("Date: Thu, 01 Jan 2026 00:00:00 GMT | Server: a | X-A: b")
+    hiding = route(response_headers={"remove": ["Server"]})
+    assert b"Server: a" in await lines_of(delivery, head)
+    assert b"Server: a" not in await lines_of(delivery, head, hiding)
+    assert await lines_of(delivery, head) == await lines_of(delivery, head)
+
+
+async def test_the_lines_of_a_head_have_its_age_only_where_ours_is_not_told(delivery: Delivery) -> None:
+    head = response("Date: Thu, 01 Jan 2026 00:00:00 GMT | Age: 3")
+    assert b"Age: 3" not in await lines_of(delivery, head)
+    assert b"Age: 3" in await lines_of(delivery, head, age_s=None)
+    assert b"Age: 3" not in await lines_of(delivery, head)
+
+
+async def test_a_head_without_date_gets_that_of_each_answer(delivery: Delivery) -> None:
+    head = response("X-A: b")
+    for at in (NOW, NOW + 60):
+        assert b"Date: " + format_http_date(at) in await lines_of(delivery, head, at=at)
+
+
+async def test_what_is_remembered_of_heads_and_lines_is_bounded(delivery: Delivery) -> None:
+    for number in range(2 * WRITTEN_HEADS):
+        head = response(f"Date: Thu, 01 Jan 2026 00:00:00 GMT | X-A: {number}")
+        assert b"X-A: %d" % number in await lines_of(delivery, head)
+    assert len(delivery._written) <= WRITTEN_HEADS
+
+
+async def test_our_lines_tell_of_each_key_where_they_name_it_and_are_remembered_where_not() -> None:
+    compressor = Compressor(CompressorSettings())
+    plain = Delivery(CacheSettings(), compressor=compressor)
+    for number in range(OWN_LINES + 10):
+        sink = await delivered(plain, answer_of(whole(), age_s=float(number)))
+        assert b"Age: %d" % number in sink.head
+    assert 0 < len(plain._own) <= OWN_LINES
+    naming = Delivery(CacheSettings(cache_status_key=True), compressor=compressor)
+    for key in (b"one", b"two"):
+        sink = Sink()
+        exchange, asked = exchange_on(sink)
+        await naming.deliver(exchange, asked, answer_of(whole()), route=ROUTE, key=key, now=NOW)
+        assert any(key in line for line in sink.head)
+    compressor.close()
