@@ -92,7 +92,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded(here: Desked, comm
     assert head.split() == ["ID", "AGE", "REQUEST", "KEYS", "PROBLEM"]
     assert "credentials-refused (401): " in first
     assert "dead letter  parked: replay or discard it" in await command("show", "w0")
-    assert await command("replay", "w0") == ["replayed w0 as again001, behind what waits"]
+    assert await command("replay", "w0") == ["replayed w0 as again001-000, behind what waits"]
     assert await command("discard", "w1") == ["discarded w1"]
     assert await command("dead") == ["no dead letters"]
 

@@ -64,7 +64,7 @@ _REFUSED: Final = {
 class Desk:
     """`proxy.writes.orders.WritesDesk` over the writes of this process.
 
-    `new_id` makes the id of a write, `lives_s` tells how long after it was taken in one of this route may
+    `new_id` makes the id of a write of this shard, `lives_s` tells how long after it was taken in one of this route may
     be sent.
     """
 
@@ -73,7 +73,7 @@ class Desk:
         writes: Writes,
         *,
         events: EventLog,
-        new_id: Callable[[], str],
+        new_id: Callable[[int], str],
         lives_s: Callable[[str], float],
         clock: Clock,
     ) -> None:
@@ -232,7 +232,7 @@ class Desk:
         letter = await self._store.dead_letter(write_id)
         if letter is None:
             raise NoSuchWrite(f"no dead letter is called {write_id!r}; `dead` lists them")
-        new_id = self._new_id()
+        new_id = self._new_id(letter.write.shard)
         not_after = self._clock.now() + self._lives_s(letter.write.route)
         position = await self._writes.replay(write_id, new_id=new_id, not_after=not_after)
         if position is None:

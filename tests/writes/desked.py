@@ -57,7 +57,7 @@ class Desked:
         self.desk = Desk(
             self.writes,
             events=self.journal.events,
-            new_id=lambda: f"again{next(numbers):03}",
+            new_id=lambda shard: f"again{next(numbers):03}-{shard:03x}",
             lives_s=lambda _route: LIVES_S,
             clock=SystemClock(),
         )

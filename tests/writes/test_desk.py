@@ -197,10 +197,10 @@ async def test_a_dead_letter_is_replayed_once(here: Desked) -> None:
     assert (letter["id"], letter["body_bytes"], letter["problem"]["status"]) == ("w1", 4, 401)
     orders = (here.order(ReplayWrite("w1")), here.order(ReplayWrite("w1")), here.order(DiscardLetter("w1")))
     replayed, again, discarded = await asyncio.gather(*orders, return_exceptions=True)
-    assert replayed == {"id": "again001", "replays": "w1", "keys": ["a"]}
+    assert replayed == {"id": "again001-000", "replays": "w1", "keys": ["a"]}
     assert isinstance(again, NotNow)
     assert isinstance(discarded, NotNow)
-    await here.until_ended("again001")
+    await here.until_ended("again001-000")
     assert here.origin.applied == ["w1"], "under the same Idempotency-Key as before"
     with pytest.raises(NoSuchWrite, match="no dead letter is called 'w1'"):
         await here.order(ReplayWrite("w1"))
