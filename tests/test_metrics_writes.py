@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.exposition import Exposition
 from proxy.config.settings import Config
+from proxy.metrics import METRICS
 from proxy.metrics_writes import WRITE_METRICS
 from proxy.server.server import Server, ServerStatistics
 from proxy.writes.orders import PauseKey
 from proxy.writes.statistics import Condition, WritesServerStatistics
 from tests.writes.desked import REFUSES, desked
 
+ROOT = Path(__file__).parents[1]
 CONFIG = {
     "admin": {"enabled": False},
     "origins": {"shop": {"addresses": ["http://127.0.0.1:9"]}},
@@ -106,3 +109,10 @@ async def test_without_a_journal_the_lanes_are_shown(tmp_path: Path, nothing: Se
     found = values(dataclasses.replace(nothing, writes=writes))
     assert "lockgate_lane_depth" in found
     assert not [name for name in found if name.startswith(("lockgate_journal", "lockgate_dead"))]
+
+
+def test_the_page_for_operators_names_metrics_that_there_are() -> None:
+    page = (ROOT / "docs/operating-writes.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"lockgate(?:_[a-z]+)+", page))
+    assert len(named) > 8
+    assert named <= {metric.name for metric in METRICS}

@@ -64,8 +64,8 @@ _REFUSED: Final = {
 class Desk:
     """`proxy.writes.orders.WritesDesk` over the writes of this process.
 
-    `new_id` makes the id of a write of this shard, `lives_s` tells how long after it was taken in one of this route may
-    be sent.
+    `new_id` makes the id of a write of this shard, `lives_s` tells how long after it was taken in one of this
+    route may be sent.
     """
 
     def __init__(
