@@ -16,7 +16,7 @@ RUNS ?= 5
 WRITE ?=
 SIZE ?= 1
 
-.PHONY: help run test lint load bench show docs clean
+.PHONY: help run test lint load bench show crash docs clean
 
 help:
 	@echo 'make run    Lockgate on 127.0.0.1:8080 before a stub origin, and 1,000 clients at a cold key'
@@ -29,6 +29,8 @@ help:
 	@echo '            WRITE=1 puts the tables into docs/benchmarks.md'
 	@echo 'make show   promises kept, against a real origin: stale answers, purges, races; WHAT=purge-race SIZE=0.1'
 	@echo '            WRITE=1 puts the figures into docs/shows.md'
+	@echo 'make crash  a million writes while the proxy is killed 200 times, and whether they were applied in order'
+	@echo '            LOCKGATE_WRITES=20000 LOCKGATE_CRASHES=10; ARGS=--idempotent'
 	@echo 'make docs   the generated pages'
 	@echo 'make clean  remove .venv and what tools left behind'
 
@@ -63,6 +65,9 @@ bench: $(STAMP)
 
 show: $(STAMP)
 	@$(RUN) -m loadtest.shows --what '$(WHAT)' --size '$(SIZE)' $(if $(WRITE),--write docs/shows.md)
+
+crash: $(STAMP)
+	@$(RUN) -m loadtest.writes crash $(ARGS)
 
 docs: $(STAMP)
 	$(RUN) -m proxy.config.docs

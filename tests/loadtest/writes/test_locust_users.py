@@ -41,5 +41,5 @@ def test_one_locust_user_at_the_origin_is_green(tmp_path: Path, monkeypatch: pyt
         )
     verdict = judge([client, origin], reads_of_all=True)
     assert verdict.is_green, "\n".join(verdict.lines()) + done.stderr
-    assert verdict.acknowledged > 50, done.stderr
-    assert verdict.reads > 5
+    assert verdict.acknowledged > 10, done.stderr
+    assert verdict.reads > 0
