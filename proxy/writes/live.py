@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import nsmallest
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from proxy.writes.delivery import Delivery
 from proxy.writes.port import WriteStatus
@@ -29,6 +29,11 @@ class LiveDelivery(Delivery):
         super().__init__(write, position=position, epoch=epoch, redelivered=attempts > 0, attempts=attempts)
         self.started_at = started_at
 
+    @property
+    def state(self) -> State:
+        """As far as is known here: the lanes know of a pause as well."""
+        return State.STARTED if self.attempts else State.QUEUED
+
     def status(self) -> WriteStatus:
         """The write as it is shown."""
         write = self.write
@@ -41,7 +46,7 @@ class LiveDelivery(Delivery):
             method=write.method,
             target=write.target,
             mode=write.mode,
-            state=State.STARTED if self.attempts else State.QUEUED,
+            state=self.state,
             attempts=self.attempts,
             accepted_at=write.accepted_at,
             not_after=write.not_after,
@@ -49,6 +54,9 @@ class LiveDelivery(Delivery):
             started_at=self.started_at,
         )
 
+
+_HERE: Final = frozenset({State.QUEUED, State.STARTED})
+"""States that these writes are in: who asks for ends only need not look at a hundred thousand of them."""
 
 One = TypeVar("One", bound=LiveDelivery)
 
@@ -91,9 +99,16 @@ class Live(Generic[One]):
         self, *, key: str | None, states: frozenset[State] | None, after: str, limit: int
     ) -> list[WriteStatus]:
         """In the order of their ids, those after the id `after`; see `Store.listing`."""
-        running = (one.status() for one in self if one.write.id > after)
-        found = (status for status in running if is_asked(status, key=key, states=states))
-        return nsmallest(limit, found, key=lambda status: status.id)
+        if states is not None and states.isdisjoint(_HERE):
+            return []
+        found = (
+            one
+            for one in self
+            if one.write.id > after
+            and (key is None or key in one.write.keys)
+            and (states is None or one.state in states)
+        )
+        return [one.status() for one in nsmallest(limit, found, key=lambda one: one.write.id)]
 
 
 def is_asked(status: WriteStatus, *, key: str | None, states: frozenset[State] | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.writes.live import Live, LiveDelivery
-from proxy.writes.states import State
+from proxy.writes.states import FINAL, State
 from proxy.writes.write import Mode
 from tests.writes.making import make_write
 
@@ -42,3 +42,17 @@ def test_a_page_is_in_the_order_of_ids_whatever_came_first() -> None:
     assert ids(key="/1") == ["w1", "w3"]
     assert ids(states=frozenset({State.QUEUED})) == ["w0", "w2", "w4"]
     assert ids(key="/9") == ids(limit=0) == []
+
+
+def test_who_asks_for_ends_looks_at_none_of_them_and_a_page_shows_no_more_than_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live: Live[LiveDelivery] = Live()
+    for n in range(9):
+        live.add(LiveDelivery(make_write(write_id=f"w{n}"), position=n, epoch=1))
+    shown = []
+    status = LiveDelivery.status
+    monkeypatch.setattr(LiveDelivery, "status", lambda one: (shown.append(one), status(one))[1])
+    assert live.page(key=None, states=FINAL, after="", limit=5) == []
+    assert len(live.page(key=None, states=None, after="w2", limit=3)) == 3
+    assert len(shown) == 3
