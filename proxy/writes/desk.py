@@ -52,6 +52,9 @@ is told in pages, not one by one."""
 
 Followed = LoggedEvent | Gap
 
+LETTERS_AT_ONCE: Final = 10
+"""Dead letters that are read at a time: they come with their bodies."""
+
 MAX_READERS: Final = 64
 """Orders for events that wait at one time."""
 
@@ -157,9 +160,16 @@ class Desk:
         return told if letter is None else {**letter_document(letter), **told, "dead_letter": True}
 
     async def _dead_letters(self, order: ListDeadLetters) -> Document:
-        letters = await self._store.dead_letters(after=order.after, limit=order.limit)
-        ids = [letter.write.id for letter in letters]
-        return {"dead_letters": list(map(letter_document, letters)), "next": _next(ids, order.limit)}
+        found: dict[str, Document] = {}
+        after = order.after
+        while len(found) < order.limit:
+            size = min(LETTERS_AT_ONCE, order.limit - len(found))
+            letters = await self._store.dead_letters(after=after, limit=size)
+            found |= {letter.write.id: letter_document(letter) for letter in letters}
+            if len(letters) < size:
+                break
+            after = letters[-1].write.id
+        return {"dead_letters": list(found.values()), "next": _next(list(found), order.limit)}
 
     async def _paused_keys(self, order: ListPausedKeys) -> Document:
         kept = await self._store.paused()

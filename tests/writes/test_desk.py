@@ -215,6 +215,16 @@ async def test_a_dead_letter_stays_where_nothing_can_send_it(here: Desked) -> No
     assert len((await here.order(ListDeadLetters()))["dead_letters"]) == 1
 
 
+async def test_dead_letters_are_read_few_at_a_time(here: Desked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "LETTERS_AT_ONCE", 2)
+    for number in range(5):
+        await here.ended("a", write_id=f"w{number}", act=REFUSES)
+    for limit, count, after in ((9, 5, None), (5, 5, "w4"), (4, 4, "w3"), (3, 3, "w2"), (1, 1, "w0")):
+        page = await here.order(ListDeadLetters(limit=limit))
+        assert [letter["id"] for letter in page["dead_letters"]] == [f"w{n}" for n in range(count)]
+        assert page["next"] == after
+
+
 async def test_a_dead_letter_is_discarded(here: Desked) -> None:
     for number in range(3):
         await here.ended("a", write_id=f"w{number}", act=REFUSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,7 +19,9 @@ from proxy.writes.states import FINAL, State
 from proxy.writes.write import Idempotency, Result
 
 _PAGE: Final = 500
-"""Ends that are read at a time: some milliseconds in which nothing is committed."""
+_PAGE_S: Final = 0.005
+"""Ends that are read at a time, and how long that may take: nothing is committed meanwhile. Each has its
+answer's body, which has to be unsealed with it."""
 
 
 class EmbeddedStore:
@@ -62,9 +65,9 @@ class EmbeddedStore:
         ended: list[WriteStatus] = []
         place = after
         while len(ended) < limit and (states is None or states & FINAL):
-            page = await self._journal.read(_page_of_ends(place))
+            page, is_last = await self._journal.read(_page_of_ends(place))
             ended += (status for status in page if is_asked(status, key=key, states=states))
-            if len(page) < _PAGE:
+            if is_last:
                 break
             place = page[-1].id
         # A write that ended between the two looks is in both: its end is the later word.
@@ -148,12 +151,20 @@ def _end_of(write_id: str) -> Callable[[Database], bytes | None]:
     return read
 
 
-def _page_of_ends(after: str) -> Callable[[Database], list[WriteStatus]]:
-    def read(database: Database) -> list[WriteStatus]:
+def _page_of_ends(after: str) -> Callable[[Database], tuple[list[WriteStatus], bool]]:
+    """The next ones, and whether there are no more."""
+
+    def read(database: Database) -> tuple[list[WriteStatus], bool]:
+        until_mono = time.monotonic() + _PAGE_S
+        page: list[WriteStatus] = []
         rows = database.connection.execute(
             "SELECT id, sealed FROM ended WHERE id > ? ORDER BY id LIMIT ?", (after, _PAGE)
         )
-        return [status_of(database.seal.open(sealed, ended_place(write_id))) for write_id, sealed in rows]
+        for write_id, sealed in rows:
+            page.append(status_of(database.seal.open(sealed, ended_place(write_id))))
+            if time.monotonic() >= until_mono:
+                return page, False
+        return page, len(page) < _PAGE
 
     return read
 

@@ -10,10 +10,11 @@ from tests.writes.backends import EmbeddedBackend, finish
 from tests.writes.making import make_write
 
 
+@pytest.mark.parametrize(("name", "value"), [("_PAGE", 3), ("_PAGE", 4), ("_PAGE_S", 0.0), ("_PAGE_S", 1.0)])
 async def test_a_listing_walks_over_many_pages_to_what_is_asked(
-    backend: EmbeddedBackend, monkeypatch: pytest.MonkeyPatch
+    backend: EmbeddedBackend, monkeypatch: pytest.MonkeyPatch, name: str, value: float
 ) -> None:
-    monkeypatch.setattr(store, "_PAGE", 3)
+    monkeypatch.setattr(store, name, value)
     writes = [make_write(f"/{n % 5}") for n in range(20)]
     for write in writes:
         await backend.queue.put(write)
