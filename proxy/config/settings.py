@@ -75,9 +75,9 @@ class AdminSettings(Settings):
     address: ListenAddress = "127.0.0.1:9901"
     """Where it listens."""
     token: BearerToken | None = None
-    """Bearer token that purging and explain ask for, from the environment as `${LOCKGATE_ADMIN_TOKEN}`; without one both are refused where others can reach the address."""
+    """Bearer token that purging, explain and writes ask for, from the environment as `${LOCKGATE_ADMIN_TOKEN}`; without one they are refused where others can reach the address."""
     request_rate: PositiveFloat = 100.0
-    """Purges and explanations that are taken a second; more get 429."""
+    """Purges, explanations and orders about writes that are taken a second; more get 429."""
 
 
 class AccessLogSettings(Settings):
