@@ -4,36 +4,66 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from loadtest.processes import NotStarted
+from loadtest.bench.candidates import NGINX, started
+from loadtest.processes import NotStarted, free_port, raise_open_files
 from loadtest.writes.checker import Verdict, judge
 from loadtest.writes.driver import Driver, Orders, new_seed, run
 from loadtest.writes.history import ClientHistory
+from loadtest.writes.http_client import Address
 from loadtest.writes.mix import Mix
 from loadtest.writes.stage import Stage, new_directory, staged
 
 _MIX = Mix(keys=20, pairs=0, respond_async=0, wait=0, keyed=0, reads=0.5)
 
 
-async def _play(stage: Stage, orders: Orders, history: ClientHistory) -> None:
-    await stage.proxy.start()
-    await Driver(orders, history).run()
+@contextmanager
+def _lockgate(stage: Stage) -> Iterator[Address]:
+    run(stage.proxy.start())
+    yield stage.proxy.address
 
 
-def play(*, writes: int, clients: int, seed: int) -> Verdict:
-    """Write through a Lockgate that passes writes through, and judge. Raises: NotStarted."""
+@contextmanager
+def _nginx(stage: Stage) -> Iterator[Address]:
+    """As the benchmark has it: it caches what it may, and knows nothing of writes."""
+    with started(
+        NGINX,
+        port=free_port(),
+        origin_port=stage.origin.port,
+        open_files=raise_open_files(),
+        delay_s=0,
+        body_bytes=0,
+    ) as server:
+        yield Address("127.0.0.1", server.port)
+
+
+@contextmanager
+def _nobody(stage: Stage) -> Iterator[Address]:
+    yield Address("127.0.0.1", stage.origin.port)
+
+
+THROUGH = {"lockgate": _lockgate, "nginx": _nginx, "nobody": _nobody}
+
+
+def play(*, through: str, writes: int, clients: int, seed: int) -> Verdict:
+    """Write through somebody who passes writes through, and judge. Raises: NotStarted."""
     directory = new_directory("plain")
     delay = ("--delay", "0.001-0.005")
-    with staged(directory, seed=seed, queueing=None, origin=delay) as stage:
+    with (
+        staged(directory, seed=seed, queueing=None, origin=delay) as stage,
+        THROUGH[through](stage) as address,
+    ):
         history = ClientHistory(stage.client_history, seed=seed)
-        orders = Orders(stage.proxy.address, _MIX, writes, clients, seed=seed)
-        run(_play(stage, orders, history))
+        run(Driver(Orders(address, _MIX, writes, clients, seed=seed), history).run())
         history.close()
     return judge([stage.client_history, stage.origin_history])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the subcommand."""
+    parser.add_argument("--through", choices=THROUGH, default="lockgate", help="(%(default)s)")
     parser.add_argument("--writes", type=int, default=5_000, help="(%(default)s)")
     parser.add_argument("--clients", type=int, default=32, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="(a new one)")
@@ -43,7 +73,9 @@ def main(arguments: argparse.Namespace) -> int:
     """0 when the checker found writes of one key at one time, as it must; 1 when not."""
     seed = new_seed() if arguments.seed is None else arguments.seed
     try:
-        verdict = play(writes=arguments.writes, clients=arguments.clients, seed=seed)
+        verdict = play(
+            through=arguments.through, writes=arguments.writes, clients=arguments.clients, seed=seed
+        )
     except NotStarted as error:
         print(error, file=sys.stderr)
         return 2
