@@ -34,7 +34,8 @@ _PAGE: Final = 200
 _LONGEST_WAIT_S: Final = 25.0
 """Of one question; below what the listener allows, and what proxies and balancers cut."""
 _PATIENCE_S: Final = 30.0
-"""How long a reader of events asks again while it is refused: a worker takes another's place meanwhile."""
+"""How long a reader of events asks again while it is refused, or nobody answers: a worker takes the place of
+another meanwhile, or the whole is started again."""
 _ASK_AGAIN_S: Final = 1.0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy import cli_writes
+from proxy.admin import app
 from proxy.cli import main
 from proxy.writes import desk as desk_module
 from proxy.writes.orders import ClosedDesk, Document, WritesOrder
@@ -110,7 +111,10 @@ async def test_long_lists_are_asked_for_page_by_page(
     assert ([write["id"] for write in listed["writes"]][-1], listed["next"]) == ("w6", "w6")
 
 
-async def test_events_are_lines_of_json_from_the_place_that_is_named(here: Desked, command: Command) -> None:
+async def test_events_are_lines_of_json_from_the_place_that_is_named(
+    here: Desked, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "GATHER_S", 0.02)
     for number in range(3):
         await here.ended("a", write_id=f"w{number}")
     events = [json.loads(line) for line in await command("events", "--after", "all", "--limit", "3")]
@@ -166,6 +170,27 @@ async def test_a_reader_of_events_asks_again_when_it_is_refused_in_between(
         found = capsys.readouterr()
     assert [json.loads(line)["id"] for line in found.out.splitlines()] == ["w0"]
     assert "refused (503): another worker has the writes; go on with --after 0:" in found.err
+
+
+async def test_a_reader_of_events_outlives_a_restart(
+    here: Desked, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_writes, "_ASK_AGAIN_S", 0.01)
+    monkeypatch.setattr(app, "_STOP_TIMEOUT_S", 0.01)
+    async with listening(here.desk) as operator:
+        address = operator.address
+        arguments = ["writes", "events", "--limit", "2", "--admin", address]
+        following = asyncio.ensure_future(asyncio.to_thread(main, arguments))
+        await here.until(lambda: here.journal.events.followers == 1)
+        await here.ended("a", write_id="w1")
+        await here.until(lambda: here.journal.events.followers == 0)
+        await here.until(lambda: here.journal.events.followers == 1)  # it stands when the listener goes
+    await here.until(lambda: here.journal.events.followers == 0)
+    await here.ended("a", write_id="w2")
+    async with listening(here.desk, address=address):
+        assert await following == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["w1", "w2"]
 
 
 @pytest.mark.parametrize(

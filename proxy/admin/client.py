@@ -79,7 +79,8 @@ class AdminClient:
         except (OSError, http.client.HTTPException) as error:
             raise AskFailed(
                 f"no admin listener answers at {self._address} ({str(error) or type(error).__name__}). "
-                "Is Lockgate running? --admin names another address, `admin.address` is the setting"
+                "Is Lockgate running? --admin names another address, `admin.address` is the setting",
+                again=True,
             ) from None
         finally:
             connection.close()
