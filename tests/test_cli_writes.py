@@ -15,19 +15,19 @@ from proxy.cli import main
 from proxy.writes import desk as desk_module
 from proxy.writes.orders import ClosedDesk, Document, WritesOrder
 from tests.admin.operator_of_writes import Operator, listening
-from tests.writes.desked import REFUSES, Desked, desked
+from tests.writes.desked import REFUSES, DeskedJournal, desked
 
 Command = Callable[..., Awaitable[list[str]]]
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Desked]:
+async def here(tmp_path: Path) -> AsyncIterator[DeskedJournal]:
     async with desked(tmp_path / "journal") as made:
         yield made
 
 
 @pytest.fixture
-async def operator(here: Desked) -> AsyncIterator[Operator]:
+async def operator(here: DeskedJournal) -> AsyncIterator[Operator]:
     async with listening(here.desk) as made:
         yield made
 
@@ -53,7 +53,7 @@ async def refused(operator: Operator, capsys: pytest.CaptureFixture[str], *argum
     return found.err
 
 
-async def test_a_key_is_paused_looked_at_and_resumed(here: Desked, command: Command) -> None:
+async def test_a_key_is_paused_and_looked_at(here: DeskedJournal, command: Command) -> None:
     assert await command("list") == ["no writes"]
     assert await command("paused") == ["no paused keys"]
     assert await command("pause", "/a b", "--reason", "because") == ["paused /a b; 0 queued"]
@@ -65,6 +65,12 @@ async def test_a_key_is_paused_looked_at_and_resumed(here: Desked, command: Comm
     assert first.split() == ["w0", "queued", "0", "0s", "0", "PUT", "/posts/1", "/a", "b"]
     assert second.startswith("w1")
     assert (await command("list", "--limit", "1"))[2:] == ["there may be more: raise --limit"]
+
+
+async def test_a_key_goes_on_without_its_first_write(here: DeskedJournal, command: Command) -> None:
+    await command("pause", "/a b")
+    for number in range(2):
+        await here.accept("/a b", write_id=f"w{number}")
     assert await command("skip", "/a b") == ["skipped w0 of /a b, which becomes a dead letter; 1 queued"]
     assert await command("resume", "/a b") == ["resumed /a b; 1 queued"]
     await here.until_ended("w1")
@@ -73,7 +79,7 @@ async def test_a_key_is_paused_looked_at_and_resumed(here: Desked, command: Comm
     assert [write["id"] for write in json.loads("\n".join(listed))["writes"]] == ["w1"]
 
 
-async def test_a_write_is_shown_and_cancelled(here: Desked, command: Command) -> None:
+async def test_a_write_is_shown_and_cancelled(here: DeskedJournal, command: Command) -> None:
     await command("pause", "a")
     await here.accept("a", write_id="w/1?")
     lines = await command("show", "w/1?")
@@ -85,7 +91,7 @@ async def test_a_write_is_shown_and_cancelled(here: Desked, command: Command) ->
     assert lines[1:3] == ["state      cancelled", "problem    cancelled: it was taken back"]
 
 
-async def test_dead_letters_are_listed_replayed_and_discarded(here: Desked, command: Command) -> None:
+async def test_dead_letters_are_listed_replayed_and_discarded(here: DeskedJournal, command: Command) -> None:
     assert await command("dead") == ["no dead letters"]
     for number in range(2):
         await here.ended("a", write_id=f"w{number}", act=REFUSES)
@@ -99,7 +105,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded(here: Desked, comm
 
 
 async def test_long_lists_are_asked_for_page_by_page(
-    here: Desked, command: Command, monkeypatch: pytest.MonkeyPatch
+    here: DeskedJournal, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli_writes, "_PAGE", 3)
     await command("pause", "a")
@@ -112,7 +118,7 @@ async def test_long_lists_are_asked_for_page_by_page(
 
 
 async def test_events_are_lines_of_json_from_the_place_that_is_named(
-    here: Desked, command: Command, monkeypatch: pytest.MonkeyPatch
+    here: DeskedJournal, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "GATHER_S", 0.02)
     for number in range(3):
@@ -124,7 +130,9 @@ async def test_events_are_lines_of_json_from_the_place_that_is_named(
     assert json.loads(line)["id"] == "w2"
 
 
-async def test_events_are_followed_until_nothing_came_for_a_while(here: Desked, command: Command) -> None:
+async def test_events_are_followed_until_nothing_came_for_a_while(
+    here: DeskedJournal, command: Command
+) -> None:
     following = asyncio.ensure_future(command("events", "--limit", "2"))
     await here.until(lambda: here.journal.events.followers == 1)
     await here.ended("a", write_id="w1")
@@ -137,7 +145,7 @@ async def test_events_are_followed_until_nothing_came_for_a_while(here: Desked, 
 class Busy:
     """A desk that is refused now and then, as where its worker is replaced."""
 
-    def __init__(self, desk: Desked, refusals: set[int]) -> None:
+    def __init__(self, desk: DeskedJournal, refusals: set[int]) -> None:
         self._desk = desk
         self._refusals = refusals
         self.asked = 0
@@ -149,7 +157,7 @@ class Busy:
 
 
 async def test_a_reader_of_events_asks_again_when_it_is_refused_in_between(
-    here: Desked, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: DeskedJournal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli_writes, "_ASK_AGAIN_S", 0.0)
     monkeypatch.setattr(desk_module, "GATHER_S", 0.01)
@@ -173,7 +181,7 @@ async def test_a_reader_of_events_asks_again_when_it_is_refused_in_between(
 
 
 async def test_a_reader_of_events_outlives_a_restart(
-    here: Desked, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: DeskedJournal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli_writes, "_ASK_AGAIN_S", 0.01)
     monkeypatch.setattr(app, "_STOP_TIMEOUT_S", 0.01)

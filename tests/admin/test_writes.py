@@ -12,17 +12,17 @@ import pytest
 
 from proxy.writes.orders import ClosedDesk
 from tests.admin.operator_of_writes import Operator, listening
-from tests.writes.desked import REFUSES, Desked, desked
+from tests.writes.desked import REFUSES, DeskedJournal, desked
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Desked]:
+async def here(tmp_path: Path) -> AsyncIterator[DeskedJournal]:
     async with desked(tmp_path / "journal") as made:
         yield made
 
 
 @pytest.fixture
-async def operator(here: Desked) -> AsyncIterator[Operator]:
+async def operator(here: DeskedJournal) -> AsyncIterator[Operator]:
     async with listening(here.desk) as made:
         yield made
 
@@ -32,7 +32,7 @@ def ids(answer: Any) -> list[str]:
 
 
 async def test_a_key_that_holds_anything_is_paused_listed_skipped_and_resumed(
-    here: Desked, operator: Operator
+    here: DeskedJournal, operator: Operator
 ) -> None:
     key = '/a/b?c=d&"é'
     paused = await operator.ask("/writes/keys", json={"key": key, "do": "pause", "reason": "why"})
@@ -54,7 +54,7 @@ async def test_a_key_that_holds_anything_is_paused_listed_skipped_and_resumed(
     assert ids(await operator.ask("/writes?state=all")) == ["w0", "w1", "w2", "x"]
 
 
-async def test_a_write_is_shown_and_cancelled(here: Desked, operator: Operator) -> None:
+async def test_a_write_is_shown_and_cancelled(here: DeskedJournal, operator: Operator) -> None:
     await operator.ask("/writes/keys", json={"key": "a", "do": "pause"})
     await here.accept("a", write_id="w1")
     assert (await operator.ask("/writes/w1"))["ahead"] == 0
@@ -64,7 +64,9 @@ async def test_a_write_is_shown_and_cancelled(here: Desked, operator: Operator) 
     assert "no write is called 'w2'" in await operator.ask("/writes/w2", status=404)
 
 
-async def test_dead_letters_are_listed_replayed_and_discarded(here: Desked, operator: Operator) -> None:
+async def test_dead_letters_are_listed_replayed_and_discarded(
+    here: DeskedJournal, operator: Operator
+) -> None:
     for number in range(3):
         await here.ended("a", write_id=f"w{number}", act=REFUSES)
     page = await operator.ask("/writes/dead?limit=2")
@@ -77,7 +79,7 @@ async def test_dead_letters_are_listed_replayed_and_discarded(here: Desked, oper
     assert [letter["id"] for letter in left["dead_letters"]] == ["w2"]
 
 
-async def test_events_are_followed_from_any_place(here: Desked, operator: Operator) -> None:
+async def test_events_are_followed_from_any_place(here: DeskedJournal, operator: Operator) -> None:
     waiting = asyncio.ensure_future(operator.ask("/writes/events?wait=10&limit=1"))
     await here.until(lambda: here.journal.events.followers == 1)
     for number in range(3):
@@ -145,7 +147,7 @@ async def test_an_order_that_cannot_be_meant_is_refused(operator: Operator, body
     assert told in await operator.ask("/writes/keys", json=body, status=400)
 
 
-async def test_orders_come_as_json_and_nothing_else(here: Desked, operator: Operator) -> None:
+async def test_orders_come_as_json_and_nothing_else(here: DeskedJournal, operator: Operator) -> None:
     text = json.dumps({"key": "a", "do": "pause"})
     for path in ("/writes/keys", "/writes/w1/cancel"):
         detail = await operator.ask(path, data=text, headers={"Content-Type": "text/plain"}, status=415)
@@ -154,7 +156,7 @@ async def test_orders_come_as_json_and_nothing_else(here: Desked, operator: Oper
     assert here.writes.paused_keys == frozenset()
 
 
-async def test_with_a_token_nothing_is_told_or_done_without_it(here: Desked) -> None:
+async def test_with_a_token_nothing_is_told_or_done_without_it(here: DeskedJournal) -> None:
     token = "0123456789abcdef"
     async with listening(here.desk, token=token) as operator:
         for path in ("/writes", "/writes/w1", "/writes/dead", "/writes/keys", "/writes/events"):
@@ -168,7 +170,7 @@ async def test_with_a_token_nothing_is_told_or_done_without_it(here: Desked) -> 
 
 
 async def test_what_the_journal_cannot_do_is_told_with_the_time_to_come_again(
-    here: Desked, operator: Operator
+    here: DeskedJournal, operator: Operator
 ) -> None:
     here.journal.health.failed(OSError(5, "the disk"))
     assert "Not kept" in await operator.ask("/writes/keys", json={"key": "a", "do": "pause"}, status=503)

@@ -1,4 +1,4 @@
-"""Writes over a journal in this process, with the operator's desk before them."""
+"""Writes over a journal, or in memory, with the operator's desk before them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from proxy.writes.desk import Desk
 from proxy.writes.embedded.journal import Journal
 from proxy.writes.embedded.queue import EmbeddedQueue
 from proxy.writes.embedded.store import EmbeddedStore
+from proxy.writes.memory.queue import MemoryQueue
+from proxy.writes.memory.state import MemoryState
+from proxy.writes.memory.store import MemoryStore
 from proxy.writes.orders import WritesOrder
 from proxy.writes.policy import Retry, WritePolicy
+from proxy.writes.port import EventLog, Store, WriteQueue
 from proxy.writes.service import Writes
 from proxy.writes.states import FINAL, State
 from proxy.writes.write import Write
@@ -37,14 +41,15 @@ HANGS = Act(hangs=True, applies=False)
 class Desked:
     """One process's writes. `policies` may be changed at any time."""
 
-    journal: Journal
-    origin: ModelOrigin
+    queue: WriteQueue
+    store: Store
+    events: EventLog
     policies: dict[str, WritePolicy] = field(default_factory=lambda: {"*/": POLICY})
 
     def __post_init__(self) -> None:
-        self.store = EmbeddedStore(self.journal)
+        self.origin = ModelOrigin(SystemClock(), usual=Act(delay_s=0.0))
         self.writes = Writes(
-            queue=EmbeddedQueue(self.journal),
+            queue=self.queue,
             store=self.store,
             origins={"model": self.origin},
             effects=RecordedEffects([]),
@@ -56,7 +61,7 @@ class Desked:
         numbers = count(1)
         self.desk = Desk(
             self.writes,
-            events=self.journal.events,
+            events=self.events,
             new_id=lambda shard: f"again{next(numbers):03}-{shard:03x}",
             lives_s=lambda _route: LIVES_S,
             clock=SystemClock(),
@@ -99,14 +104,36 @@ class Desked:
         return status is not None and status.state in FINAL
 
 
+@dataclass
+class DeskedJournal(Desked):
+    """The same over a journal."""
+
+    journal: Journal = field(kw_only=True)
+
+
 @asynccontextmanager
-async def desked(directory: Path) -> AsyncIterator[Desked]:
-    """It has started; its origin answers at once."""
+async def desked(directory: Path) -> AsyncIterator[DeskedJournal]:
+    """It has started, over a journal; its origin answers at once."""
     settings = JournalSettings(directory=directory, shards=4, min_free_bytes=0)
     journal = Journal(settings, clock=SystemClock())
-    made = Desked(journal, ModelOrigin(SystemClock(), usual=Act(delay_s=0.0)))
+    made = DeskedJournal(EmbeddedQueue(journal), EmbeddedStore(journal), journal.events, journal=journal)
+    async with _running(made):
+        yield made
+
+
+@asynccontextmanager
+async def desked_in_memory() -> AsyncIterator[Desked]:
+    """The same without a journal."""
+    state = MemoryState(clock=SystemClock())
+    made = Desked(MemoryQueue(state), MemoryStore(state), state.events)
+    async with _running(made):
+        yield made
+
+
+@asynccontextmanager
+async def _running(made: Desked) -> AsyncIterator[None]:
     await made.writes.start()
     try:
-        yield made
+        yield
     finally:
         await made.writes.stop(deadline_s=0.0)

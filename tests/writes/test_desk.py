@@ -31,12 +31,13 @@ from proxy.writes.orders import (
 )
 from proxy.writes.policy import AfterDead
 from proxy.writes.states import FINAL, State
-from tests.writes.desked import HANGS, POLICY, REFUSES, Desked, desked
+from proxy.writes.write import Mode
+from tests.writes.desked import HANGS, POLICY, REFUSES, DeskedJournal, desked, desked_in_memory
 from tests.writes.model_origin import Act
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Desked]:
+async def here(tmp_path: Path) -> AsyncIterator[DeskedJournal]:
     async with desked(tmp_path / "journal") as made:
         yield made
 
@@ -53,7 +54,7 @@ ALL = ListWrites(tuple(State))
 # telling
 
 
-async def test_what_waits_is_told_with_its_place(here: Desked) -> None:
+async def test_what_waits_is_told_with_its_place(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w2", target=b"/\xe9?b")
     await here.accept("a", "b", write_id="w1")
@@ -65,7 +66,7 @@ async def test_what_waits_is_told_with_its_place(here: Desked) -> None:
     json.dumps([first, second])
 
 
-async def test_a_write_that_waits_for_its_next_attempt_is_told_so(here: Desked) -> None:
+async def test_a_write_that_waits_for_its_next_attempt_is_told_so(here: DeskedJournal) -> None:
     here.origin.acts.append(Act(503, delay_s=0.0, retry_after=b"50", applies=False))
     await here.accept("a", write_id="w1")
     await here.until(lambda: here.writes.statistics().resting == 1)
@@ -75,7 +76,7 @@ async def test_a_write_that_waits_for_its_next_attempt_is_told_so(here: Desked) 
     assert (await here.order(replace(QUEUED, states=(State.QUEUED, State.STARTED))))["writes"] == []
 
 
-async def test_pages_go_over_what_waits_and_what_ended(here: Desked) -> None:
+async def test_pages_go_over_what_waits_and_what_ended(here: DeskedJournal) -> None:
     for number in range(0, 6, 2):
         assert await here.ended("a", write_id=f"w{number}") is State.COMMITTED
     await here.order(PauseKey("b"))
@@ -93,7 +94,7 @@ async def test_pages_go_over_what_waits_and_what_ended(here: Desked) -> None:
     assert ids(await here.order(QUEUED)) == ["w1", "w3", "w5"]
 
 
-async def test_one_write_is_shown_before_and_after_its_end(here: Desked) -> None:
+async def test_one_write_is_shown_before_and_after_its_end(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w1")
     shown = await here.order(ShowWrite("w1"))
@@ -108,7 +109,7 @@ async def test_one_write_is_shown_before_and_after_its_end(here: Desked) -> None
         await here.order(ShowWrite("w2"))
 
 
-async def test_neither_principal_nor_fields_are_shown(here: Desked) -> None:
+async def test_neither_principal_nor_fields_are_shown(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w1", principal="SECRET", body=b"SECRET", client_key=b"SECRET")
     await here.ended("b", write_id="w2", act=REFUSES)
@@ -119,7 +120,7 @@ async def test_neither_principal_nor_fields_are_shown(here: Desked) -> None:
 # keys
 
 
-async def test_a_paused_key_is_listed_with_the_reason_and_goes_on_when_resumed(here: Desked) -> None:
+async def test_a_paused_key_is_listed_with_the_reason_and_goes_on_when_resumed(here: DeskedJournal) -> None:
     assert (await here.order(PauseKey("b")))["paused"]
     assert (await here.order(PauseKey("a", "the table is locked")))["queued"] == 0
     await here.accept("a", write_id="w1")
@@ -138,7 +139,9 @@ async def test_a_paused_key_is_listed_with_the_reason_and_goes_on_when_resumed(h
     assert not (await here.order(ResumeKey("a")))["was_paused"]
 
 
-async def test_a_key_that_could_not_be_written_down_as_paused_is_listed_all_the_same(here: Desked) -> None:
+async def test_a_key_that_could_not_be_written_down_as_paused_is_listed_all_the_same(
+    here: DeskedJournal,
+) -> None:
     here.journal.health.failed(OSError(5, "the disk"))
     with pytest.raises(QueueUnavailable):
         await here.order(PauseKey("a"))
@@ -146,7 +149,7 @@ async def test_a_key_that_could_not_be_written_down_as_paused_is_listed_all_the_
     assert (key["key"], key["problem"]) == ("a", None)
 
 
-async def test_a_dead_letter_that_halts_its_key_is_told_as_the_reason(here: Desked) -> None:
+async def test_a_dead_letter_that_halts_its_key_is_told_as_the_reason(here: DeskedJournal) -> None:
     here.policies["*/"] = replace(POLICY, after_dead=AfterDead.HALT)
     assert await here.ended("a", write_id="w1", act=REFUSES) is State.DEAD
     await here.accept("a", write_id="w2")
@@ -154,7 +157,7 @@ async def test_a_dead_letter_that_halts_its_key_is_told_as_the_reason(here: Desk
     assert (key["key"], key["queued"], key["problem"]["type"]) == ("a", 1, "credentials-refused")
 
 
-async def test_the_head_of_a_key_is_skipped_and_becomes_a_dead_letter(here: Desked) -> None:
+async def test_the_head_of_a_key_is_skipped_and_becomes_a_dead_letter(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w1")
     await here.accept("a", write_id="w2")
@@ -167,7 +170,7 @@ async def test_the_head_of_a_key_is_skipped_and_becomes_a_dead_letter(here: Desk
         await here.order(SkipHead("b"))
 
 
-async def test_what_is_at_the_origin_is_neither_skipped_nor_cancelled(here: Desked) -> None:
+async def test_what_is_at_the_origin_is_neither_skipped_nor_cancelled(here: DeskedJournal) -> None:
     here.origin.acts.append(HANGS)
     await here.accept("a", write_id="w1")
     await here.until(lambda: bool(here.origin.served))
@@ -180,7 +183,7 @@ async def test_what_is_at_the_origin_is_neither_skipped_nor_cancelled(here: Desk
 # writes and dead letters
 
 
-async def test_a_write_that_waits_is_cancelled(here: Desked) -> None:
+async def test_a_write_that_waits_is_cancelled(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w1")
     assert await here.order(CancelWrite("w1")) == {"id": "w1", "cancelled": True}
@@ -191,7 +194,7 @@ async def test_a_write_that_waits_is_cancelled(here: Desked) -> None:
         await here.order(CancelWrite("w2"))
 
 
-async def test_a_dead_letter_is_replayed_once(here: Desked) -> None:
+async def test_a_dead_letter_is_replayed_once(here: DeskedJournal) -> None:
     await here.ended("a", write_id="w1", act=REFUSES)
     (letter,) = (await here.order(ListDeadLetters()))["dead_letters"]
     assert (letter["id"], letter["body_bytes"], letter["problem"]["status"]) == ("w1", 4, 401)
@@ -207,7 +210,7 @@ async def test_a_dead_letter_is_replayed_once(here: Desked) -> None:
     assert (await here.order(ListDeadLetters()))["dead_letters"] == []
 
 
-async def test_a_dead_letter_stays_where_nothing_can_send_it(here: Desked) -> None:
+async def test_a_dead_letter_stays_where_nothing_can_send_it(here: DeskedJournal) -> None:
     await here.ended("a", write_id="w1", act=REFUSES)
     here.policies.clear()
     with pytest.raises(RouteNotFound, match=r"no route is called '\*/' any more; discard it"):
@@ -215,7 +218,9 @@ async def test_a_dead_letter_stays_where_nothing_can_send_it(here: Desked) -> No
     assert len((await here.order(ListDeadLetters()))["dead_letters"]) == 1
 
 
-async def test_dead_letters_are_read_few_at_a_time(here: Desked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dead_letters_are_read_few_at_a_time(
+    here: DeskedJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(desk_module, "LETTERS_AT_ONCE", 2)
     for number in range(5):
         await here.ended("a", write_id=f"w{number}", act=REFUSES)
@@ -225,7 +230,7 @@ async def test_dead_letters_are_read_few_at_a_time(here: Desked, monkeypatch: py
         assert page["next"] == after
 
 
-async def test_a_dead_letter_is_discarded(here: Desked) -> None:
+async def test_a_dead_letter_is_discarded(here: DeskedJournal) -> None:
     for number in range(3):
         await here.ended("a", write_id=f"w{number}", act=REFUSES)
     page = await here.order(ListDeadLetters(limit=2))
@@ -241,7 +246,7 @@ async def test_a_dead_letter_is_discarded(here: Desked) -> None:
 # events
 
 
-async def test_events_are_read_from_where_the_last_page_ended(here: Desked) -> None:
+async def test_events_are_read_from_where_the_last_page_ended(here: DeskedJournal) -> None:
     for number in range(5):
         await here.ended("a", write_id=f"w{number}")
     found, after = [], {}
@@ -255,7 +260,7 @@ async def test_events_are_read_from_where_the_last_page_ended(here: Desked) -> N
     assert (event["shard"], event["state"], event["invalidated"]) == (0, "committed", ["/posts/1"])
 
 
-async def test_an_order_for_events_waits_for_the_first(here: Desked) -> None:
+async def test_an_order_for_events_waits_for_the_first(here: DeskedJournal) -> None:
     reading = asyncio.ensure_future(here.order(ReadEvents(wait_s=10.0)))
     await here.until(lambda: here.journal.events.followers == 1)
     await here.ended("a", write_id="w1")
@@ -264,7 +269,7 @@ async def test_an_order_for_events_waits_for_the_first(here: Desked) -> None:
 
 
 async def test_without_events_the_page_is_empty_and_nothing_is_missed_after_it(
-    here: Desked, monkeypatch: pytest.MonkeyPatch
+    here: DeskedJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "GATHER_S", 0.01)
     page = await here.order(ReadEvents())
@@ -275,7 +280,7 @@ async def test_without_events_the_page_is_empty_and_nothing_is_missed_after_it(
     assert [event["id"] for event in page["events"]] == ["w1"]
 
 
-async def test_a_gap_is_told_once(here: Desked) -> None:
+async def test_a_gap_is_told_once(here: DeskedJournal) -> None:
     await here.ended("a", write_id="w1")
     order = ReadEvents({0: 10**15}, limit=1)
     page = await here.order(order)
@@ -287,7 +292,9 @@ async def test_a_gap_is_told_once(here: Desked) -> None:
     assert [event["id"] for event in events] == ["w2"]
 
 
-async def test_no_more_than_so_many_wait_for_events(here: Desked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_than_so_many_wait_for_events(
+    here: DeskedJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(desk_module, "MAX_READERS", 1)
     waiting = asyncio.ensure_future(here.order(ReadEvents(wait_s=10.0)))
     await here.until(lambda: here.journal.events.followers == 1)
@@ -298,3 +305,28 @@ async def test_no_more_than_so_many_wait_for_events(here: Desked, monkeypatch: p
         await waiting
     with pytest.raises(QueueUnavailable):
         await here.order(ReadEvents())
+
+
+# without a journal
+
+
+async def test_without_a_journal_there_is_what_waits_and_what_is_told_of_ends() -> None:
+    async with desked_in_memory() as here:
+        await here.order(PauseKey("a"))
+        for number in range(3):
+            await here.accept("a", write_id=f"w{number}", mode=Mode.SYNC)
+        assert ids(await here.order(ALL)) == ["w0", "w1", "w2"]
+        assert (await here.order(ListPausedKeys()))["keys"][0]["queued"] == 3
+        reading = asyncio.ensure_future(here.order(ReadEvents(limit=3, wait_s=10.0)))
+        await asyncio.sleep(0)
+        assert (await here.order(SkipHead("a")))["skipped"] == "w0"
+        await here.order(CancelWrite("w1"))
+        await here.order(ResumeKey("a"))
+        states = [(event["id"], event["state"]) for event in (await reading)["events"]]
+        assert states == [("w0", "dead"), ("w1", "cancelled"), ("w2", "committed")]
+        assert (await here.order(ListDeadLetters()))["dead_letters"] == []
+        with pytest.raises(NoSuchWrite):
+            await here.order(ShowWrite("w2"))
+        with pytest.raises(NoSuchWrite):
+            await here.order(ReplayWrite("w0"))
+        assert ids(await here.order(ALL)) == []
