@@ -49,7 +49,7 @@ class EntitySettings(Settings):
     path: str = "/**"
     """Which paths: `{name}` is one whole segment, `**` at the end any rest."""
     keys: tuple[str, ...] = ()
-    """The entities, as text with `{name}` of the path, `{path}`, `{query:name}`, `{header:Name}`, `{json:a.b}`; when empty, the path as far as `path` names it."""
+    """The entities, as text with `{name}` of the path, `{path}`, `{host}`, `{query:name}`, `{header:Name}`, `{json:a.b}`; when empty, the path as far as `path` names it."""
     invalidates: tuple[str, ...] = ()
     """Targets that such a write makes untrue beside its own URL; one whose variables the request does not have is left out."""
     tags: tuple[str, ...] = ()

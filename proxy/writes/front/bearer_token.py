@@ -28,15 +28,15 @@ def claims_of(fields: Fields) -> Members:
     """
     values = fields.get_all(b"authorization")
     if len(values) != 1 or len(values[0]) > MAX_TOKEN_OCTETS:
-        return Members()
+        return ()
     match = _BEARER.fullmatch(values[0].strip(b" \t"))
     if match is None:
-        return Members()
+        return ()
     try:
         claims = parse_json(_from_base64url(match[2]))
     except ValueError:
-        return Members()
-    return claims if isinstance(claims, Members) else Members()
+        return ()
+    return claims if isinstance(claims, tuple) else ()
 
 
 def claim(claims: Members, name: str) -> object:

@@ -22,6 +22,7 @@ from proxy.http.fields import Fields
 from proxy.writes.front.normal_path import Segments, escaped, normal_path, segments_of
 from proxy.writes.front.request_values import RequestValues
 from proxy.writes.front.templates import (
+    RESERVED,
     Source,
     Template,
     Variable,
@@ -141,8 +142,10 @@ def _compile_path(text: str) -> PathPattern:
 def _compile_segment(written: str) -> bytes | str:
     match = _VARIABLE.fullmatch(written)
     if match is not None:
-        if match[1] == "path":
-            raise ValueError("{path} is the whole path in the other templates; give the segment another name")
+        if match[1] in RESERVED:
+            raise ValueError(
+                f"{written} means something else in the other templates; name the segment otherwise"
+            )
         return match[1]
     if not set("{}").isdisjoint(written):
         raise ValueError(

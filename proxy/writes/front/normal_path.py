@@ -25,7 +25,7 @@ def segments_of(path: bytes) -> Segments:
     """The segments of a path, decoded once, after dots were resolved (RFC 3986 §5.2.4)."""
     kept: list[bytes] = []
     for raw in path.split(b"/"):
-        segment = unquote_to_bytes(raw)
+        segment = unquote_to_bytes(raw) if b"%" in raw else raw
         if segment == b"..":
             del kept[-1:]
         elif segment and segment != b".":
@@ -38,7 +38,7 @@ def escaped(value: bytes) -> str:
 
     Injective: two values are never written alike, and none holds a slash or another delimiter.
     """
-    return quote(value, safe="")
+    return value.decode() if value.isalnum() else quote(value, safe="")
 
 
 def normal_path(segments: Iterable[bytes]) -> str:

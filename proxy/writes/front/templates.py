@@ -2,6 +2,7 @@
 
     {id}            a segment of the path, by its name in the rule's `path`
     {path}          the whole path, in its normal spelling
+    {host}          the host, in lower case and without a port
     {query:name}    a parameter of the query            {header:Name}   a field of the request
     {json:a.b}      a scalar of a JSON body, by the names that lead to it
 
@@ -23,6 +24,9 @@ from proxy.policy.hop_by_hop import HOP_BY_HOP
 MAX_JSON_DEPTH: Final = 8
 """Names of `{json:a.b}`; deeper than that no entity is named, but a mistake."""
 
+RESERVED: Final = frozenset({"path", "host"})
+"""No segment is called so."""
+
 _PIECE: Final = re.compile(r"\{([^{}]*)\}|([{}])|([^{}]+)")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FIELD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -32,7 +36,7 @@ _NEVER_IN_A_PATH: Final = re.compile(r"[^A-Za-z0-9._~%/-]")
 _VISIBLE: Final = "".join(map(chr, range(32, 127)))
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
-_SOURCES: Final = "{path}, {query:NAME}, {header:NAME}, {json:A.B}"
+_SOURCES: Final = "{path}, {host}, {query:NAME}, {header:NAME}, {json:A.B}"
 
 
 class Source(StrEnum):
@@ -40,6 +44,7 @@ class Source(StrEnum):
 
     SEGMENT = "segment"
     PATH = "path"
+    HOST = "host"
     QUERY = "query"
     HEADER = "header"
     JSON = "json"
@@ -55,7 +60,7 @@ class Variable:
     def __str__(self) -> str:
         """As it is written in a template."""
         name = ".".join(self.names)
-        named = self.source not in (Source.SEGMENT, Source.PATH)
+        named = self.source in (Source.QUERY, Source.HEADER, Source.JSON)
         return f"{{{self.source.value}:{name}}}" if named else f"{{{name}}}"
 
 
@@ -106,6 +111,8 @@ def _variable(inner: str, segments: Collection[str]) -> Variable:
     if not _FIELD.fullmatch(name):
         raise ValueError(f"{{{inner}}} names no header field (RFC 9110 §5.1)")
     lower = name.lower().encode()
+    if lower == b"host":
+        raise ValueError(f"{{{inner}}} has many spellings; write {{host}}")
     if lower in HOP_BY_HOP:
         raise ValueError(f"{{{inner}}} belongs to the connection, and the origin does not see it")
     if lower in _CREDENTIALS:
@@ -116,8 +123,8 @@ def _variable(inner: str, segments: Collection[str]) -> Variable:
 
 
 def _segment(name: str, segments: Collection[str]) -> Variable:
-    if name == "path":
-        return Variable(Source.PATH, ("path",))
+    if name in RESERVED:
+        return Variable(Source(name), (name,))
     if name in segments:
         return Variable(Source.SEGMENT, (name,))
     if not name:
@@ -170,8 +177,11 @@ def compile_key(text: str, *, segments: Collection[str]) -> Template:
 
 
 def _check_between(before: Variable, between: str, behind: Variable) -> None:
-    paths = Source.PATH in (before.source, behind.source)
-    if (_NEVER_IN_A_PATH if paths else _NEVER_IN_A_VALUE).search(between):
+    if before.source is Source.PATH:
+        delimited = _NEVER_IN_A_PATH.search(between) is not None
+    else:  # a path begins with a slash, which no other value holds
+        delimited = behind.source is Source.PATH or _NEVER_IN_A_VALUE.search(between) is not None
+    if delimited:
         return
     found = f"{before}{between}{behind}"
     raise ValueError(

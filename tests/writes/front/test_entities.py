@@ -12,7 +12,7 @@ from proxy.errors import ClientError, EntityMissing
 from proxy.http.fields import Fields
 from proxy.writes.front.entities import MAX_KEY_CHARACTERS, Entities, EntityRules, compile_rule
 
-JSON = Fields([(b"Content-Type", b"application/json"), (b"X-Cart", b"7")])
+JSON = Fields([(b"Content-Type", b"application/json"), (b"X-Cart", b"7"), (b"Host", b"Example.org:80")])
 
 
 def entities_of(
@@ -51,6 +51,7 @@ TRANSFERS = {"path": "/transfers", "keys": ["/accounts/{json:from}", "/accounts/
         pytest.param(
             b"/a/b", {"path": "/a/**", "keys": ["{path}:{header:x-cart}"]}, ("/a/b:7",), id="header"
         ),
+        pytest.param(b"/a", {"path": "/a", "keys": ["{host}{path}"]}, ("example.org/a",), id="host"),
         pytest.param(b"/a", {"path": "/a", "keys": ["all"]}, ("all",), id="one-lane-for-all"),
     ],
 )
@@ -71,6 +72,17 @@ def test_the_entity_of_a_path(path: bytes, rule: dict[str, object], keys: tuple[
 )
 def test_a_path_that_no_rule_has_has_no_entity(path: bytes, rule: dict[str, object]) -> None:
     assert entities_of(path, rule) is None
+
+
+def test_rules_cover_the_paths_that_have_entities() -> None:
+    rules = EntityRules([compile_rule("/posts/{id}/**"), compile_rule("/carts")])
+    for path in (b"/posts/1", b"/p%6fsts//1/x", b"/carts/"):
+        assert rules.covers(path)
+        assert rules.entities_of(path, b"", JSON, b"") is not None
+    for path in (b"/", b"/posts", b"/carts/1"):
+        assert not rules.covers(path)
+        assert rules.entities_of(path, b"", JSON, b"") is None
+    assert not EntityRules([]).covers(b"/")
 
 
 def test_the_first_rule_that_matches_counts() -> None:
@@ -173,6 +185,7 @@ def test_a_target_is_spelled_as_clients_spell_it() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
 def test_a_target_is_always_one_and_a_tag_a_label(value: str) -> None:
     found = changed(
@@ -216,7 +229,8 @@ def test_a_target_that_no_request_can_have_is_left_out() -> None:
         ({"path": "/a/{id"}, "neither text nor one variable"),
         ({"path": "/a/{json:x}"}, "neither text nor one variable"),
         ({"path": "/{id}/{id}"}, r"\{id\} is there twice"),
-        ({"path": "/a/{path}"}, "give the segment another name"),
+        ({"path": "/a/{path}"}, "name the segment otherwise"),
+        ({"path": "/{host}"}, "name the segment otherwise"),
         ({"path": "/a//b"}, "'' is no segment of a normal path"),
         ({"path": "/a/./b"}, "'.' is no segment"),
         ({"path": "/a/%2e%2e/b"}, "'%2e%2e' is no segment"),

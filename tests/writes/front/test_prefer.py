@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http.fields import Fields
-from proxy.writes.front.prefer import LONGEST_WAIT_S, Preferences, preferences
+from proxy.writes.front.prefer import LONGEST_WAIT_S, Preferences, preferences, without_ours
 
 
 def read(*values: bytes) -> Preferences:
@@ -56,6 +56,29 @@ def test_preferences(values: tuple[bytes, ...], expected: Preferences) -> None:
     assert read(*values) == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "left"),
+    [
+        ((), ()),
+        ((b"respond-async",), ()),
+        ((b"respond-async, wait=5; x=1", b"WAIT = 3"), ()),
+        (
+            (b"return=minimal, respond-async", b"handling=lenient; x"),
+            (b"return=minimal, handling=lenient; x",),
+        ),
+        ((b'foo="a, respond-async", wait=1',), (b'foo="a, respond-async"',)),
+        ((b"waiting=1, respond-async-x",), (b"waiting=1, respond-async-x",)),
+    ],
+)
+def test_the_origin_is_told_what_is_not_heeded_here(
+    values: tuple[bytes, ...], left: tuple[bytes, ...]
+) -> None:
+    fields = Fields([(b"A", b"1"), *((b"prefer", value) for value in values)])
+    assert without_ours(fields).get_all(b"prefer") == left
+    assert without_ours(fields).get(b"a") == b"1"
+
+
+@pytest.mark.slow
 @given(
     st.lists(
         st.binary(max_size=40) | st.text('respond-async,;="\\ wait19', max_size=40).map(str.encode),
@@ -65,3 +88,5 @@ def test_preferences(values: tuple[bytes, ...], expected: Preferences) -> None:
 def test_no_octets_make_it_raise(values: list[bytes]) -> None:
     found = read(*values)
     assert found.wait_s is None or 0 <= found.wait_s <= LONGEST_WAIT_S
+    left = without_ours(Fields([(b"Prefer", value) for value in values]))
+    assert preferences(left) == Preferences()

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.errors import EntityMissing
 from proxy.http.fields import Fields
-from proxy.writes.front.request_values import RequestValues
+from proxy.writes.front.request_values import MAX_JSON_OCTETS, RequestValues
 from proxy.writes.front.templates import Source, Variable
 
 JSON = (b"Content-Type", b"application/json")
@@ -26,6 +26,10 @@ def of_query(query: bytes, name: str = "a b") -> bytes:
 
 def of_header(*fields: tuple[bytes, bytes], name: str = "X-Cart") -> bytes:
     return values(fields=fields).value(Variable(Source.HEADER, (name,)))
+
+
+def of_host(*fields: tuple[bytes, bytes]) -> bytes:
+    return values(fields=fields).value(Variable(Source.HOST, ("host",)))
 
 
 def of_json(body: bytes = b'{"a": "x"}', *fields: tuple[bytes, bytes]) -> bytes:
@@ -80,11 +84,16 @@ def test_a_field_that_the_origin_may_see_otherwise_is_refused(
     "host", [b"example.org", b"EXAMPLE.org", b"example.org:8080", b"example.org.", b"example.org.:80"]
 )
 def test_a_host_is_one_however_it_is_spelled(host: bytes) -> None:
-    assert of_header((b"Host", host), name="Host") == b"example.org"
+    assert of_host((b"Host", host)) == b"example.org"
 
 
 def test_an_address_of_ipv6_is_a_host() -> None:
-    assert of_header((b"Host", b"[::A]:80"), name="Host") == b"[::a]"
+    assert of_host((b"Host", b"[::A]:80")) == b"[::a]"
+
+
+def test_a_request_without_a_host_is_refused() -> None:
+    with pytest.raises(EntityMissing, match=r"\{host\}: the request has no such field"):
+        of_host()
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,12 @@ def test_an_encoded_body_is_refused() -> None:
 )
 def test_a_body_that_names_nothing_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(EntityMissing, match=f"{{json:a}}: {why}"):
+        of_json(body)
+
+
+def test_a_body_that_takes_long_to_read_is_refused() -> None:
+    body = b'{"a": "x", "b": "%b"}' % (b"y" * MAX_JSON_OCTETS)
+    with pytest.raises(EntityMissing, match=rf"has {len(body)} octets; of JSON at most {MAX_JSON_OCTETS}"):
         of_json(body)
 
 

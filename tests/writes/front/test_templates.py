@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from proxy.writes.front.normal_path import escaped, normal_path
 from proxy.writes.front.templates import (
     Source,
+    Template,
     Variable,
     compile_key,
     compile_tag,
@@ -17,15 +21,16 @@ IDS = ("id", "name")
 
 
 def test_the_parts_of_a_template_are_read_in_order() -> None:
-    template = compile_key("/a/{id}:{query:q}:{header:X-A}:{json:to.id}:{path}", segments=IDS)
+    template = compile_key("/a/{id}:{query:q}:{header:X-A}:{json:to.id}:{path}:{host}", segments=IDS)
     assert template.variables == (
         Variable(Source.SEGMENT, ("id",)),
         Variable(Source.QUERY, ("q",)),
         Variable(Source.HEADER, ("X-A",)),
         Variable(Source.JSON, ("to", "id")),
         Variable(Source.PATH, ("path",)),
+        Variable(Source.HOST, ("host",)),
     )
-    assert template.fill(str) == "/a/{id}:{query:q}:{header:X-A}:{json:to.id}:{path}"
+    assert template.fill(str) == "/a/{id}:{query:q}:{header:X-A}:{json:to.id}:{path}:{host}"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,7 @@ def test_the_parts_of_a_template_are_read_in_order() -> None:
         pytest.param("{header:X A}", "no header field", id="no-field-name"),
         pytest.param("{header:Authorization}", "holds credentials", id="credentials"),
         pytest.param("{header:COOKIE}", "holds credentials", id="cookies"),
+        pytest.param("{header:host}", "write {host}", id="host"),
         pytest.param("{header:Connection}", "belongs to the connection", id="hop-by-hop"),
         pytest.param("{query:}", "names nothing; write {query:NAME}", id="no-parameter"),
         pytest.param("{json:}", "empty name", id="no-member"),
@@ -85,7 +91,14 @@ def test_variables_with_a_delimiter_between_them_are_taken(between: str) -> None
 def test_a_slash_does_not_delimit_a_whole_path() -> None:
     with pytest.raises(ValueError, match=r"\{path\}:\{id\}"):
         compile_key("{path}/{id}", segments=IDS)
-    compile_key("{id}:{path}", segments=IDS)
+    with pytest.raises(ValueError, match=r"\{path\}:\{path\}"):
+        compile_key("{path}{path}", segments=IDS)
+    compile_key("{path}:{id}", segments=IDS)
+
+
+def test_a_path_delimits_itself_from_what_is_before_it() -> None:
+    assert compile_key("{host}{path}", segments=IDS).fill(str) == "{host}{path}"
+    compile_key("{id}-{path}", segments=IDS)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +130,39 @@ def test_targets(text: str) -> None:
 def test_values_may_run_into_each_other_in_targets_and_tags() -> None:
     compile_target("/{id}-{name}", segments=IDS)
     compile_tag("{id}-{name}", segments=IDS)
+
+
+# the rule for keys, held against all templates that it lets pass
+
+_PARTS = st.lists(
+    st.sampled_from(["{id}", "{name}", "{path}", "{host}"]) | st.text("a-/:%.~", min_size=1, max_size=2),
+    min_size=2,
+    max_size=5,
+)
+_VALUE = st.text("a-/:%", min_size=1, max_size=3).map(str.encode)
+_VALUES = st.fixed_dictionaries(
+    {"id": _VALUE, "name": _VALUE, "host": _VALUE, "path": st.lists(_VALUE, max_size=2)}
+)
+
+
+def _filled(template: Template, values: dict[str, bytes | list[bytes]]) -> str:
+    def write(variable: Variable) -> str:
+        value = values[variable.names[0]]
+        return escaped(value) if isinstance(value, bytes) else normal_path(value)
+
+    return template.fill(write)
+
+
+@pytest.mark.slow
+@given(_PARTS, _VALUES, _VALUES)
+def test_no_template_that_is_taken_gives_two_entities_one_name(
+    parts: list[str], one: dict[str, bytes | list[bytes]], other: dict[str, bytes | list[bytes]]
+) -> None:
+    try:
+        template = compile_key("".join(parts), segments=IDS)
+    except ValueError:
+        assume(False)
+        return
+    names = {variable.names[0] for variable in template.variables}
+    differ = any(one[name] != other[name] for name in names)
+    assert (_filled(template, one) != _filled(template, other)) == differ
