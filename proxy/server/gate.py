@@ -1,12 +1,13 @@
 """The gate: plain hits, answered without an exchange of their own.
 
 Theory of operation. This is the one place where speed goes before beauty, and it decides nothing. A request
-comes here in one of two ways, on a connection on which no answer is outstanding and whose client reads:
+comes here in one of three ways, on a connection on which no answer is outstanding and whose client reads:
 
     known head    the octets received are exactly those of a head that was parsed and answered here before
+    like one      they are but for values that do not matter, a Cookie's, say (`server/likeness.py`)
     parsed head   the C parser's message; what matters in it (`server/folding.py`) was seen before
 
-Both lead to a `Standing`: the octets that the ordinary path writes for such a request, rendered by that very
+All lead to a `Standing`: the octets that the ordinary path writes for such a request, rendered by that very
 path. They are sent as long as nothing they are made of changed: the second, the entry, its freshness, the
 purges. Then they are rendered again, and if what is stored is no plain hit any more, the request takes the
 ordinary path. So HEAD, 304, single ranges and codings are answered here because the ordinary path writes
@@ -16,8 +17,8 @@ The octets of a known head were accepted by the parser at the start of a message
 such a start again, and a parser in the same state does the same with the same octets.
 
 Heads enter the tables on second sight, and the tables are bounded. Rejected: recognising heads by parsing
-them here (a second grammar is how requests are smuggled), and rendering once with the Age patched in
-(rendering takes 60 us, but only once a second).
+them here (a second grammar is how requests are smuggled; a likeness is none, as it asks for the same octets),
+and rendering once with the Age patched in (rendering takes 60 us, but only once a second).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from proxy.server.client_connection import ClientConnection
 from proxy.server.folding import values_of
 from proxy.server.gate_keeper import GateKeeper
 from proxy.server.head_table import HeadTable
+from proxy.server.likeness import Likeness
 from proxy.server.prepared import Prepared
 from proxy.server.standing import Standing
 
@@ -60,11 +62,14 @@ class Gate:
     """Answers plain hits to the clients of one listener that are trusted, or that are not."""
 
     __slots__ = (
+        "_alike",
+        "_alike_met",
         "_folded",
         "_folding",
         "_keeper",
         "_known",
         "_ledger",
+        "_likenesses",
         "_mono",
         "_now",
         "_purging",
@@ -82,6 +87,11 @@ class Gate:
         self._known: HeadTable[bytes, Standing] = HeadTable(
             max_bytes=TABLE_BYTES, size_bytes=lambda octets, _standing: len(octets) + 200
         )
+        self._likenesses = keeper.likenesses
+        self._alike: HeadTable[Likeness, Standing] = HeadTable(
+            max_bytes=TABLE_BYTES, size_bytes=lambda parts, _standing: sum(map(len, parts)) + 600
+        )
+        self._alike_met = False  # whether there is one; a look-up takes 2 us
         self._folded: HeadTable[Hashable, Standing | _Split] = HeadTable(
             max_bytes=TABLE_BYTES, size_bytes=lambda _fold, found: _size_bytes(found)
         )
@@ -90,8 +100,12 @@ class Gate:
         return f"<Gate {self._scheme} trusted={self._trusted} {self._known!r} {self._folded!r}>"
 
     def answer_known(self, connection: ClientConnection, octets: bytes) -> bool:
-        """Answer, if these octets are a known head whose answer stands."""
+        """Answer, if these octets are a known head, or like one, whose answer stands."""
         standing = self._known.young.get(octets) or self._known.find(octets)
+        if standing is None and self._alike_met:
+            likeness = self._likenesses.of(octets)
+            if likeness is not None:
+                standing = self._alike.young.get(likeness) or self._alike.find(likeness)
         if standing is None or not self._send(connection, standing):
             return False
         self._keeper.known += 1
@@ -105,9 +119,18 @@ class Gate:
         if standing is None or not self._send(connection, standing):
             return False
         self._keeper.parsed += 1
-        if octets and self._known.came_before(octets):
-            self._known.keep(octets, standing)
+        if octets:
+            self._learn(octets, standing)
         return True
+
+    def _learn(self, octets: bytes, standing: Standing) -> None:
+        """A parsed head has this answer: from the second on it is known, and so are those like it."""
+        if self._known.came_before(octets):
+            self._known.keep(octets, standing)
+        likeness = None if standing.told_apart_by else self._likenesses.of(octets)
+        if likeness is not None and self._alike.came_before(likeness):
+            self._alike.keep(likeness, standing)
+            self._alike_met = True
 
     def _send(self, connection: ClientConnection, standing: Standing) -> bool:
         entry, now_mono = standing.entry, self._mono()

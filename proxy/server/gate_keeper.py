@@ -25,6 +25,7 @@ from proxy.server.delivery import Delivery
 from proxy.server.exchange import Exchange
 from proxy.server.folding import Folding
 from proxy.server.ledger import Ledger, told_behind_client
+from proxy.server.likeness import Likenesses
 from proxy.server.prepared import Prepared, PreparedHeads
 from proxy.server.response_writer import JOIN_BELOW_BYTES, ResponseWriter
 from proxy.server.standing import Capture, Standing
@@ -41,7 +42,8 @@ SWEEP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """Answers since the start: to heads known octet by octet, and to parsed ones."""
+    """Answers since the start: to heads known octet by octet, or but for what does not matter, and to parsed
+    ones."""
 
     known: int
     parsed: int
@@ -64,6 +66,12 @@ class GateKeeper:
     ) -> None:
         self.clock = clock
         self.folding = Folding(config)
+        limits = config.limits
+        self.likenesses = Likenesses(
+            self.folding.indifferent,
+            # A head as we count it may have an octet a line more than as it came.
+            max_bytes=min(limits.max_field_bytes, limits.max_head_bytes - limits.max_fields),
+        )
         self.heads = heads
         self.ledger = ledger
         self.purging = cache.purging

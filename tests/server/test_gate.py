@@ -42,13 +42,80 @@ async def test_a_head_is_parsed_until_it_is_known() -> None:
     twins.close()
 
 
-async def test_another_cookie_is_parsed_and_answered() -> None:
+async def test_another_cookie_is_answered_without_parsing() -> None:
     twins = await warm(HEAD[:-2] + b"Cookie: id=0\r\n\r\n")
     before = ways(twins)
     for number in range(1, 20):
         await twins.send(HEAD[:-2] + b"Cookie: id=%d\r\n\r\n" % number)
-    assert ways(twins) == (before[0], before[1] + 19)
+    assert ways(twins) == (before[0] + 19, before[1])
     assert twins.agree
+    twins.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"a\tb", b"caf\xe9", b" a", b"", b"\ta", b"c" * 8160],
+    ids=["tab", "latin-1", "two-spaces", "empty", "tab-first", "long"],
+)
+async def test_a_cookie_that_is_not_plain_is_parsed_and_answered(value: bytes) -> None:
+    twins = await warm(HEAD[:-2] + b"Cookie: id=0\r\n\r\n")
+    before = ways(twins)
+    await twins.send(HEAD[:-2] + b"Cookie: " + value + b"\r\n\r\n")
+    assert ways(twins) == (before[0], before[1] + 1)
+    assert twins.agree
+    twins.close()
+
+
+@pytest.mark.parametrize(
+    "value", [b"a\x00b", b"a\nX-A: b", b"a\rb", b"a\x7fb", b"a\r\n b", b"a\r\nHost: other"]
+)
+async def test_a_cookie_that_hides_something_is_refused_as_ever(value: bytes) -> None:
+    twins = await warm(HEAD[:-2] + b"Cookie: id=0\r\n\r\n")
+    before = ways(twins)
+    await twins.send(HEAD[:-2] + b"Cookie: " + value + b"\r\n\r\n")
+    assert ways(twins) == before
+    assert twins.with_gate.wire.closed
+    assert twins.agree
+    twins.close()
+
+
+async def test_heads_are_alike_only_to_the_last_octet_that_matters() -> None:
+    alike = HEAD[:-2] + b"Cookie: id=%d\r\nX-A: b\r\n\r\n"
+    twins = await warm(alike % 0)
+    before = ways(twins)
+    others = (
+        alike.replace(b"X-A", b"X-B"),
+        alike.replace(b"Cookie", b"cookie"),
+        alike.replace(b"GET", b"HEAD"),
+    )
+    for number, other in enumerate(others):
+        await twins.send(other % number)
+    assert ways(twins)[0] == before[0]
+    assert twins.agree
+    twins.close()
+
+
+async def test_a_cookie_that_a_route_looks_at_makes_no_heads_alike() -> None:
+    rules = {"origin": "shop", "bypass": {"cookies": ["session"]}}
+    twins = await warm(HEAD[:-2] + b"Cookie: id=0\r\n\r\n", routes=[rules])
+    before = ways(twins)
+    for number in range(1, 4):
+        await twins.send(HEAD[:-2] + b"Cookie: id=%d\r\n\r\n" % number)
+    await twins.send(HEAD[:-2] + b"Cookie: session=1\r\n\r\n")
+    assert ways(twins)[0] == before[0]
+    assert twins.agree
+    assert twins.with_gate.origin.plan.asked[-1].fields.get(b"cookie") == b"session=1"
+    twins.close()
+
+
+async def test_heads_are_alike_no_longer_once_a_response_varies_on_what_differs() -> None:
+    twins = Twins()
+    twins.connect()
+    twins.clock.advance(0.25)
+    head = b"GET /language?size=30 HTTP/1.1\r\nHost: shop\r\nAccept-Language: %b\r\n\r\n"
+    for language in (b"en", b"en", b"en", b"de", b"en", b"de", b"fr", b"de", b"en", b"fr"):
+        await twins.send(head % language)
+        assert twins.agree, language
     twins.close()
 
 

@@ -42,6 +42,7 @@ MATTERS = (
 )  # fmt: skip
 REFUSED = (
     "X_Y: \x01", "Cookie: a\x01b", "User-Agent: \x7f", "Bad Name: x", " folded: x", "Host: other",
+    "Cookie: a\nX: b", "Cookie: a\x00b", "Referer: a\rb",
     "Cookie: " + "c" * 9000, "User-Agent: " + "u" * 8170, "Content-Length: x", "Transfer-Encoding: gzip",
     *("Accept: {n}\r\n" * 120,), "Referer: " + "r" * 8000,
 )  # fmt: skip
