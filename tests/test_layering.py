@@ -19,7 +19,8 @@ LAYERS: dict[str, dict[str, str]] = {
             config.schema config.settings config.shape config.tree config.units config.validating
             config.values config.write_settings http.cookies http.dates
             http.fields http.messages http.remembered http.rendering http.structured
-            policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional policy.content_coding policy.decide
+            policy.authority policy.bypass policy.cache_control policy.cache_status policy.conditional
+            policy.content_coding policy.decide
             policy.forwarding policy.freshness policy.hop_by_hop policy.invalidation policy.key_changes
             policy.key_parts policy.keys policy.multipart_ranges policy.no_vary_search policy.partial
             policy.post policy.profile policy.purge_order policy.purge_rights policy.purges policy.query
