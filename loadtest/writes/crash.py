@@ -25,6 +25,7 @@ from loadtest.writes.stage import Proxy, Queueing, Stage, new_directory, staged
 
 _LONGEST_PAUSE_S = 0.05
 _ORIGIN_TIMEOUT_S = 1.0
+_QUIET_S = 3 * _ORIGIN_TIMEOUT_S
 _ORIGIN = (
     "--delay", "0.001-0.005",
     "--fault", "fail=0.002", "--fault", "fail=0.002:503", "--fault", "drop=0.0005", "--fault", "lose=0.0005",
@@ -93,7 +94,9 @@ def play(
     origin = (*_ORIGIN, *(("--idempotent",) if idempotent else ()))
     with staged(directory, seed=seed, queueing=queueing, origin=origin) as stage:
         history = ClientHistory(stage.client_history, seed=seed)
-        orders = Orders(stage.proxy.address, mix, writes, clients, followers=clients, seed=seed)
+        orders = Orders(
+            stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S
+        )
         drained = run(_play(stage, orders, kills, history))
         history.close()
     verdict = judge([stage.client_history, stage.origin_history], deduplicates=idempotent, reads_of_all=True)

@@ -38,6 +38,10 @@ class Orders:
     seed: int = 0
     name: str = "c"
     timeout_s: float = 90.0
+    alone: bool = True
+    """Whether nobody else writes to the same keys: then the reads at the end show the last state."""
+    quiet_s: float = 0.0
+    """Before these reads, for what the origin may still apply without anybody waiting for it."""
 
 
 class Driver:
@@ -83,15 +87,16 @@ class Driver:
                 for session in self._sessions:
                     group.create_task(session.run())
             drained = await self.followers.drain(_DRAIN_S)
-            await self._read_all()
+            await asyncio.sleep(self._orders.quiet_s)
+            await self._read_all(settled=drained and self._orders.alone)
             return drained
         finally:
             await self.followers.stop()
 
-    async def _read_all(self) -> None:
+    async def _read_all(self, *, settled: bool) -> None:
         reader = self._session(f"{self._orders.name}-reader")
         for key in ("hot", *(f"k{number}" for number in range(self._orders.mix.keys))):
-            await reader.read(key)
+            await reader.read(key, settled=settled)
 
 
 def address_of(url: str) -> Address:
@@ -122,6 +127,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clients", type=int, default=64, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="(a new one)")
     parser.add_argument("--name", default="c", help="what names of clients begin with (%(default)s)")
+    parser.add_argument("--others", action="store_true", help="others write to the same keys meanwhile")
+    parser.add_argument(
+        "--quiet", type=float, default=0.0, help="seconds before the last reads (%(default)s)"
+    )
     Mix.add_arguments(parser)
 
 
@@ -130,7 +139,14 @@ def main(arguments: argparse.Namespace) -> int:
     seed = new_seed() if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     orders = Orders(
-        arguments.url, Mix.of(arguments), arguments.writes, arguments.clients, seed=seed, name=arguments.name
+        arguments.url,
+        Mix.of(arguments),
+        arguments.writes,
+        arguments.clients,
+        seed=seed,
+        name=arguments.name,
+        alone=not arguments.others,
+        quiet_s=arguments.quiet,
     )
     history = ClientHistory(arguments.history, seed=seed)
     try:

@@ -74,11 +74,14 @@ class ClientHistory:
         """The proxy does not know any more what it had answered 202."""
         self._write("lost", write, key, by, f',"why":{json.dumps(why)}')
 
-    def read(self, key: str, *, began: int, by: str, via: str, version: int, last: str) -> None:
-        """A read that began then and ended now."""
+    def read(
+        self, key: str, *, began: int, by: str, via: str, version: int, last: str, settled: bool = False
+    ) -> None:
+        """A read that began then and ended now; `settled` if nobody writes any more."""
+        told = ',"settled":true' if settled else ""
         self._file.write(
             f'{{"do":"read","key":"{key}","from":{began},"at":{now_ns()},"by":"{by}","via":"{via}",'
-            f'"version":{version},"last":"{last}"}}\n'
+            f'"version":{version},"last":"{last}"{told}}}\n'
         )
 
     def event(self, key: str, write: str, *, by: str, position: int) -> None:

@@ -64,6 +64,8 @@ class Read:
     via: str
     version: int
     last: str
+    settled: bool = False
+    """Whether nobody wrote any more when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,15 @@ class KeyHistory:
                 )
             case "read":
                 self.reads.append(
-                    Read(line["from"], line["at"], line["by"], line["via"], line["version"], line["last"])
+                    Read(
+                        line["from"],
+                        line["at"],
+                        line["by"],
+                        line["via"],
+                        line["version"],
+                        line["last"],
+                        line.get("settled", False),
+                    )
                 )
             case "event":
                 self.seen.append(Seen(line["by"], line["at"], line["write"], line["position"]))

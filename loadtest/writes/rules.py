@@ -283,6 +283,13 @@ def reads(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
         if wrong:
             yield Violation("reads", history.key, read.began, f"{read.by} read {wrong}")
             continue
+        if read.settled and read.version != len(history.applied):
+            yield Violation(
+                "reads",
+                history.key,
+                read.began,
+                f"{read.by} read version {read.version} when all had ended with {len(history.applied)}",
+            )
         times, versions = floors.get(_scope(read.by, read.via, setting), ([], []))
         place = bisect_right(times, read.began)
         if place and read.version < versions[place - 1]:

@@ -162,7 +162,7 @@ class Session:
         except Broken:
             self._progress.broken += 1
 
-    async def read(self, key: str) -> None:
+    async def read(self, key: str, *, settled: bool = False) -> None:
         """Read a key and note what came; nothing is noted of a read that failed."""
         try:
             await self._connection.ready()
@@ -180,4 +180,5 @@ class Session:
                 via=self._address.name,
                 version=told["version"],
                 last=told["last"],
+                settled=settled,
             )

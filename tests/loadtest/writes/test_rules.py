@@ -313,3 +313,11 @@ def test_a_read_of_what_is_yet_to_come_breaks_reads(made: Made) -> None:
     made.write("a-2")
     line["version"], line["last"] = 2, "a-2"
     assert made.broken() == ["reads"]
+
+
+def test_a_read_after_all_is_over_shows_the_last_version(made: Made) -> None:
+    made.write("a-1", "a-2")
+    made.read("b", 2)["settled"] = True
+    assert made.broken() == []
+    made.read("b", 1)["settled"] = True
+    assert made.broken() == ["reads"]
