@@ -97,7 +97,7 @@ class World:
         return origin
 
     def configure(self, *, routes: list[dict[str, object]] | None = None, **sections: object) -> None:
-        """Settings that are not the defaults: `route` or `routes`, `origin`, `limits`, `cache`, `listen`."""
+        """Settings that are not the defaults: `route` or `routes`, `origin`, `limits`, `cache`, `writes`, `listen`."""
         assert self._server is None, "Lockgate runs already"
         self._routes = routes
         for name, settings in sections.items():
@@ -114,6 +114,7 @@ class World:
                 "access_log": {"enabled": False},
                 "limits": self._settings.get("limits", {}),
                 "cache": self._settings.get("cache", {}),
+                "writes": self._settings.get("writes", {}),
                 "origins": {
                     name: {"addresses": [origin.url], **self._settings.get("origin", {})}
                     for name, origin in self._origins.items()
@@ -137,6 +138,14 @@ class World:
             self._starting = asyncio.get_running_loop().create_task(self.proxy.start())
         await self._starting
         return self.proxy
+
+    async def restart(self, *, routes: list[dict[str, object]] | None = None) -> None:
+        """End Lockgate in good order, cutting its clients, and start it anew, perhaps with other routes."""
+        await self.proxy.close()
+        self.unseen_exchanges -= self.proxy.statistics().proxy.exchanges.requests
+        self._server = self._starting = None
+        self._routes = routes or self._routes
+        await self.started()
 
     @property
     def store(self) -> ResponseCache:

@@ -98,7 +98,9 @@ LAYERS: dict[str, dict[str, str]] = {
             server.listener server.own_answers
             server.standing server.parser server.tunnel_inbox server.passage server.passing server.prepared
             server.proxy server.purge_method server.purger server.request_body server.response_writer
-            server.run server.server server.serving verdicts peers.answer peers.answering peers.delivery
+            server.run server.server server.serving server.writes.answers server.writes.front
+            server.writes.home server.writes.keeping server.writes.routes server.writes.showing
+            server.writes.status verdicts peers.answer peers.answering peers.delivery
             peers.door peers.link peers.neighbourhood peers.peers peers.shared_origin peers.statistics
             workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover
             workers.member workers.missed workers.notify workers.overseer workers.parent workers.process

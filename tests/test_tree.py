@@ -17,6 +17,7 @@ VALUES = "values that decide nothing; every test of the lanes makes them"
 LANES = "a step of a write: `tests/writes/test_scheduler.py` and `test_model.py` hold all to their order"
 PEERS = "`tests/peers/test_asking.py` and `test_faults.py` have servers ask each other through sockets"
 VALUES_OF_PEERS = "values that decide nothing; the tests of asking add them up"
+WRITING = "`tests/behaviour/test_writes.py` and `test_writes_life.py` ask it through sockets"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
 SLICES = "`tests/behaviour/test_slices.py` asks it through sockets"
 SUPERVISED = "a part of the supervisor: `tests/workers/test_supervisor.py` runs it, with real processes"
@@ -49,6 +50,13 @@ ELSEWHERE = {
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
+    "server/writes/answers.py": WRITING,
+    "server/writes/front.py": WRITING,
+    "server/writes/home.py": WRITING,
+    "server/writes/keeping.py": WRITING,
+    "server/writes/routes.py": WRITING,
+    "server/writes/showing.py": WRITING,
+    "server/writes/status.py": WRITING,
     "workers/broadcast.py": SUPERVISED,
     "workers/crew.py": SUPERVISED,
     "workers/disks.py": SUPERVISED,

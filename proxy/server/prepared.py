@@ -10,6 +10,7 @@ A head enters the table on second sight (`server/head_table.py`); one that is re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +58,13 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnResource:
+    """A proper head for a resource of our own, which no route has."""
+
+    request: RequestHead
+
+
+@dataclass(frozen=True, slots=True)
 class Unanswerable:
     """A proper head that leads nowhere."""
 
@@ -67,7 +75,16 @@ class Unanswerable:
 class PreparedHeads:
     """Prepares heads, and remembers those that come again."""
 
-    def __init__(self, router: Router, *, limits: LimitsSettings, via_name: str) -> None:
+    def __init__(
+        self,
+        router: Router,
+        *,
+        limits: LimitsSettings,
+        via_name: str,
+        is_own: Callable[[bytes], bool],
+    ) -> None:
+        """`is_own` tells of a path whether it is a resource of ours."""
+        self._is_own = is_own
         self._router = router
         self._limits = limits
         self._via_name = via_name
@@ -76,7 +93,9 @@ class PreparedHeads:
     def __repr__(self) -> str:
         return f"<PreparedHeads {self._table!r}>"
 
-    def prepare(self, message: RawRequestMessage, *, scheme: str, trusted: bool) -> Prepared | Unanswerable:
+    def prepare(
+        self, message: RawRequestMessage, *, scheme: str, trusted: bool
+    ) -> Prepared | OwnResource | Unanswerable:
         """What follows from the head. Raises: ClientError and its kin, of `check_request`."""
         place = (message.path, message.raw_headers, message.method, message.version, scheme, trusted)
         found = self._table.young.get(place) or self._table.find(place)
@@ -91,7 +110,9 @@ class PreparedHeads:
         """The route of a request that we make up."""
         return self._router.match(request.authority, request.path)
 
-    def _prepared(self, message: RawRequestMessage, scheme: str, trusted: bool) -> Prepared | Unanswerable:
+    def _prepared(
+        self, message: RawRequestMessage, scheme: str, trusted: bool
+    ) -> Prepared | OwnResource | Unanswerable:
         request = check_request(
             message.method,
             message.path.encode("utf-8", "surrogateescape"),
@@ -100,6 +121,8 @@ class PreparedHeads:
             scheme=scheme,
             limits=self._limits,
         )
+        if self._is_own(request.path):
+            return OwnResource(request)
         return self.of_request(request, trusted=trusted)
 
     def of_request(self, request: RequestHead, *, trusted: bool) -> Prepared | Unanswerable:

@@ -43,6 +43,10 @@ from proxy.server.purge_method import PurgeMethod
 from proxy.server.purger import Purger
 from proxy.server.response_writer import ResponseWriter
 from proxy.server.serving import Hall, Owners, Services, Serving, answer_error
+from proxy.server.writes.front import WriteFront
+from proxy.server.writes.home import WritesHome
+from proxy.server.writes.routes import write_routes
+from proxy.server.writes.status import WriteStatusResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +77,35 @@ class Proxy:
         elsewhere: Elsewhere | None = None,
         before: Proxy | None = None,
         owners: Owners | None = None,
+        owns_writes: bool = True,
     ) -> None:
-        """`before` is that of the last configuration: its cache, flights and threads are taken over."""
+        """`before` is that of the last configuration: its cache, flights, lanes and threads are taken over.
+
+        `owns_writes`: of several workers one has all writes.
+        """
+        router = Router(config.routes)
         if before is None:
             cache = ResponseCache(config.cache, clock=clock, disk=disk, elsewhere=elsewhere)
             coalescer = Coalescer(cache=cache, max_refreshes=config.cache.max_refreshes)
             self._slicing = Slicing(coalescer, max_keys=config.cache.max_keys_remembered)
             check_codings(config)
             self._compressor = Compressor(config.compressor)
+            self.writes = (
+                WritesHome(config.writes, cache=cache, router=router, clock=clock) if owns_writes else None
+            )
         else:
             cache = before.cache
             coalescer = before.coalescer
             self._slicing = before._slicing
             self._compressor = before._compressor
-        router = Router(config.routes)
-        heads = PreparedHeads(router, limits=config.limits, via_name=config.cache.cache_name)
+            self.writes = before.writes
+        front, status = self._writing(config, origins=origins, router=router, clock=clock)
+        heads = PreparedHeads(
+            router,
+            limits=config.limits,
+            via_name=config.cache.cache_name,
+            is_own=_never if status is None else status.covers,
+        )
         self.purger = Purger(cache=cache, router=router)
         self._services = Services(
             config=config,
@@ -104,6 +122,8 @@ class Proxy:
             ledger=ledger,
             echo=Echo(),
             owners=owners,
+            writes=front,
+            write_status=status,
         )
         self._gate_keeper: GateKeeper | None = None
         if config.gate:
@@ -126,6 +146,21 @@ class Proxy:
             schemes=frozenset("http" if listen.tls is None else "https" for listen in config.listen),
             clock=clock,
             owner_of=None if owners is None else owners.owner_of,
+        )
+
+    def _writing(
+        self, config: Config, *, origins: Mapping[str, Origin], router: Router, clock: Clock
+    ) -> tuple[WriteFront | None, WriteStatusResource | None]:
+        """What takes writes in and tells of them; nothing where no route queues any."""
+        home, routes = self.writes, write_routes(config.routes)
+        if home is None:
+            return None, None
+        home.use(routes, origins=origins, router=router)
+        if not routes and not home.keeps:
+            return None, None
+        return (
+            WriteFront(config, routes=routes, home=home, clock=clock),
+            WriteStatusResource(config, routes=routes, home=home, clock=clock),
         )
 
     def __repr__(self) -> str:
@@ -201,3 +236,7 @@ class Proxy:
         )
         answer_error(exchange, error, self._services.config)
         self._services.ledger.record(exchange, now_mono=clock.mono())
+
+
+def _never(_path: bytes) -> bool:
+    return False

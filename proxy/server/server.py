@@ -29,6 +29,7 @@ from proxy.server.client_connection import State
 from proxy.server.ledger import Ledger
 from proxy.server.listener import Crowd, Listener
 from proxy.server.proxy import Proxy, ProxyStatistics
+from proxy.server.writes.home import WritesHome
 from proxy.tasks import spawn
 from proxy.workers.place import WorkerPlace
 from proxy.writes.orders import ClosedDesk, WritesDesk
@@ -164,6 +165,11 @@ class Server:
         return None if self._admin is None else self._admin.address
 
     @property
+    def writes(self) -> WritesHome | None:
+        """The writes; None in a worker whose writes another one has."""
+        return self.proxy.writes
+
+    @property
     def healthy(self) -> bool:
         """Whether new requests are welcome; false from the moment the end was announced."""
         return self._started and not self._draining
@@ -208,6 +214,8 @@ class Server:
                 await self._admin.start()
             if self.neighbourhood is not None:
                 await self.neighbourhood.start()
+            if self.writes is not None:
+                await self.writes.start()
             for index, listener in enumerate(self._listeners):
                 await listener.start(self._sockets[index] if self._sockets else ())
         except BaseException:
@@ -309,6 +317,8 @@ class Server:
         self._draining = True
         if self.config.shutdown_delay_s:
             await asyncio.sleep(self.config.shutdown_delay_s)
+        if self.writes is not None:
+            self.writes.announce_end()
         for listener in self._listeners:
             listener.start_draining()
         if self.neighbourhood is not None:
@@ -327,6 +337,8 @@ class Server:
             listener.cut()
         if self.neighbourhood is not None:
             self.neighbourhood.cut()
+        if self.writes is not None:
+            await self.writes.stop()
         self.proxy.close()
         await self._gone_within(CUT_TIMEOUT_S)  # what was cut is counted and logged, too
         if self._disk is not None:  # after its readers

@@ -38,8 +38,10 @@ from proxy.coalesce.outcomes import Role, Stream
 from proxy.coalesce.slicing import Slicing
 from proxy.config.settings import Config, RouteSettings
 from proxy.errors import (
+    BodyTooLarge,
     ClientError,
     ClientGone,
+    EntityMissing,
     ExpectationFailed,
     NotStored,
     OriginError,
@@ -72,10 +74,12 @@ from proxy.server.ledger import Ledger
 from proxy.server.own_answers import own_answer
 from proxy.server.passage import Passage
 from proxy.server.passing import Passing
-from proxy.server.prepared import Prepared, PreparedHeads, Unanswerable
+from proxy.server.prepared import OwnResource, Prepared, PreparedHeads, Unanswerable
 from proxy.server.purge_method import PurgeMethod
 from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
+from proxy.server.writes.front import WriteFront
+from proxy.server.writes.status import WriteStatusResource
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +119,8 @@ class Services:
     ledger: Ledger
     echo: Echo
     owners: Owners | None = None
+    writes: WriteFront | None = None
+    write_status: WriteStatusResource | None = None
 
 
 class Owners(Protocol):
@@ -197,7 +203,7 @@ class Serving:
         """If it is over at once, whether the connection may take another request; else itself."""
         try:
             prepared = self._prepare()
-            if prepared.key is not None and prepared.bodyless:
+            if prepared is not None and prepared.key is not None and prepared.bodyless:
                 return self._begin_shared(prepared)
         except ProxyError as error:
             self._failed(error)
@@ -328,7 +334,9 @@ class Serving:
 
     async def _go_on(self) -> None:
         prepared = self.exchange.prepared
-        assert prepared is not None, "an exchange without a route is over"
+        if prepared is None:
+            await self._answer_ourselves()
+            return
         if self._ask is not None:
             await self._share(prepared, self._ask)
             return
@@ -337,7 +345,9 @@ class Serving:
             self.exchange.writer.keep_alive &= self._body.is_eof()
             await self._services.purge_method.answer(self.exchange, prepared)
             return
-        self.exchange.body = self._body_of(request, route)
+        if self._services.writes is not None and await self._write(self._services.writes, prepared):
+            return
+        self.exchange.body = self._body_of(request, route.max_request_body_bytes)
         refusal = prepared.refusal
         if self.exchange.body is not None and self.exchange.body.length != 0:
             refusal = may_join(request, route=route, has_body=True)
@@ -347,22 +357,49 @@ class Serving:
             reason = ForwardReason.METHOD if refusal is JoinRefusal.METHOD else ForwardReason.BYPASS
             await self._pass(prepared, reason, Outcome.PASSED)
 
+    async def _answer_ourselves(self) -> None:
+        request, resource = self.exchange.request, self._services.write_status
+        assert request is not None, "an exchange without a head is over"
+        assert resource is not None, "it has this path"
+        self.exchange.writer.keep_alive &= self._body.is_eof()
+        await resource.answer(self.exchange, request)
+
+    async def _write(self, front: WriteFront, prepared: Prepared) -> bool:
+        """Whether the request is a write that is queued; then it is answered."""
+        exchange, settings = self.exchange, prepared.route.settings
+        try:
+            route = front.takes(prepared)
+            if route is None:
+                return False
+            limits = (settings.max_request_body_bytes, route.settings.max_body_bytes)
+            exchange.body = self._body_of(prepared.request, min(filter(None, limits)))
+        except (EntityMissing, BodyTooLarge) as error:
+            exchange.writer.keep_alive &= self._body.is_eof()
+            front.refuse(exchange, error)
+            return True
+        forward = self._forward_request(prepared.request, settings, leader_of_flight=False)
+        await front.answer(exchange, prepared, route, body=exchange.body, forward=forward)
+        return True
+
     # beginnings
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self) -> Prepared | None:
+        """What follows from the head; None if it is for a resource of our own."""
         exchange = self.exchange
         prepared = self._services.heads.prepare(
             self._message, scheme=self._hall.scheme, trusted=exchange.trusted
         )
         exchange.request = prepared.request
         exchange.writer.meant_for(prepared.request)
+        if isinstance(prepared, OwnResource):
+            return None
         if isinstance(prepared, Unanswerable):
             raise prepared.error
         exchange.prepared = prepared
         exchange.route = prepared.route.name
         return prepared
 
-    def _body_of(self, request: RequestHead, route: RouteSettings) -> ClientBody | None:
+    def _body_of(self, request: RequestHead, max_bytes: int) -> ClientBody | None:
         stream, exchange = self._body, self.exchange
         declared = request.fields.get(b"content-length")
         if declared is None and not self._message.chunked:
@@ -375,9 +412,9 @@ class Serving:
         return ClientBody(
             stream,
             length=None if declared is None else int(declared),
-            max_bytes=route.max_request_body_bytes,
+            max_bytes=max_bytes,
             timeout_s=self._services.config.limits.body_timeout_s,
-            on_first_read=exchange.continue_now,
+            on_first_read=exchange.continue_now if exchange.waits_for_continue else None,
         )
 
     def _ask_for(self, prepared: Prepared) -> Ask:

@@ -33,7 +33,12 @@ def a_stream() -> Stream:
 
 
 def prepared(target: str = "/a") -> Prepared:
-    heads = PreparedHeads(Router([RouteSettings(origin="app")]), limits=LimitsSettings(), via_name="Lockgate")
+    heads = PreparedHeads(
+        Router([RouteSettings(origin="app")]),
+        limits=LimitsSettings(),
+        via_name="Lockgate",
+        is_own=lambda _path: False,
+    )
     octets = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     found = heads.prepare(parsed(octets), scheme="http", trusted=False)
     assert isinstance(found, Prepared)

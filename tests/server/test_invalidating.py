@@ -24,7 +24,9 @@ class Bench:
 
     def __init__(self, *targets: str, **route: Any) -> None:
         self.router = Router([RouteSettings(origin="app", **route)])
-        self.heads = PreparedHeads(self.router, limits=LimitsSettings(), via_name="Lockgate")
+        self.heads = PreparedHeads(
+            self.router, limits=LimitsSettings(), via_name="Lockgate", is_own=lambda _path: False
+        )
         self.cache = ResponseCache(CacheSettings(), clock=ManualClock())
         self.invalidating = Invalidating(cache=self.cache, heads=self.heads)
         self.keys = {target: self._key(target) for target in targets}

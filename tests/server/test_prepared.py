@@ -30,7 +30,7 @@ def parsed(octets: bytes) -> RawRequestMessage:
 
 def heads(**route: Any) -> PreparedHeads:
     router = Router([RouteSettings(origin="app", **route)])
-    return PreparedHeads(router, limits=LimitsSettings(), via_name="Lockgate")
+    return PreparedHeads(router, limits=LimitsSettings(), via_name="Lockgate", is_own=lambda _path: False)
 
 
 def message(fields: bytes = b"") -> RawRequestMessage:

@@ -1,0 +1,362 @@
+"""Takes a client's write in, and answers it.
+
+    the whole request ──► entities, Idempotency-Key, Prefer ──► claim ──► a place in the queue ──► the end
+                                                                                 └──► 202, or after `wait`
+
+A write's position is taken when the complete request has been read: a slow upload holds no entity. The steps
+from there to the queue wait for nothing, unless the client sent an Idempotency-Key: then the key is looked up
+and claimed first, and the position is taken once it is ours.
+
+A client that leaves changes nothing about its write, unless the route says so: the browser's `sendBeacon`
+leaves at once. What was accepted with 202 nobody but a DELETE of its status resource takes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from proxy.clock import Clock
+from proxy.coalesce.answer import Outcome
+from proxy.config.settings import Config
+from proxy.config.write_settings import ClientGoneRule, OnRunning, WriteMode
+from proxy.errors import (
+    BodyTooLarge,
+    EntityMissing,
+    IdempotencyKeyMalformed,
+    IdempotencyKeyMissing,
+    ProxyError,
+    QueueFull,
+    QueueUnavailable,
+)
+from proxy.http.fields import Pair
+from proxy.http.messages import RequestHead
+from proxy.origin.port import ForwardRequest
+from proxy.routing import route_name
+from proxy.server.exchange import Exchange
+from proxy.server.prepared import Prepared
+from proxy.server.request_body import ClientBody
+from proxy.server.writes.answers import WriteAnswers, retry_after
+from proxy.server.writes.home import WritesHome
+from proxy.server.writes.routes import WriteRoute
+from proxy.server.writes.showing import status_document
+from proxy.writes.front.bearer_token import expiry_of
+from proxy.writes.front.idempotency_key import fingerprint, idempotency_key
+from proxy.writes.front.prefer import Preferences, preferences, without_ours
+from proxy.writes.front.principal import principal_of
+from proxy.writes.front.write_ids import shard_of
+from proxy.writes.port import Claim, ClaimKind
+from proxy.writes.problem import Problem, ProblemType
+from proxy.writes.waiting import Ending
+from proxy.writes.write import Idempotency, Mode, Write
+
+REFUSALS: Final = (
+    QueueFull,
+    QueueUnavailable,
+    EntityMissing,
+    IdempotencyKeyMissing,
+    IdempotencyKeyMalformed,
+    BodyTooLarge,
+)
+"""Errors of a write that was not taken in; they are answered with problem documents."""
+
+_ASYNC_APPLIED: Final[Pair] = (b"Preference-Applied", b"respond-async")
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What the client is given: whether it waits for the end, and how long (None: as long as it takes)."""
+
+    mode: Mode
+    wait_s: float | None
+    preferred: bool = False
+
+
+class WriteFront:
+    """Takes writes in under one configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        routes: Mapping[str, WriteRoute],
+        home: WritesHome,
+        clock: Clock,
+    ) -> None:
+        self._settings = config.writes
+        self._routes = routes
+        self._route_settings = {route_name(route): route for route in config.routes}
+        self._home = home
+        self._clock = clock
+        self.answers = WriteAnswers(config.cache)
+
+    def __repr__(self) -> str:
+        return f"<WriteFront {sorted(self._routes)}>"
+
+    def takes(self, prepared: Prepared) -> WriteRoute | None:
+        """The route, if this request is a write that it queues.
+
+        Raises: EntityMissing where the route refuses writes whose path no entity has.
+        """
+        route = self._routes.get(prepared.route.name)
+        if route is None or prepared.request.method not in route.methods:
+            return None
+        return route if route.covers(prepared.request) else None
+
+    async def answer(
+        self,
+        exchange: Exchange,
+        prepared: Prepared,
+        route: WriteRoute,
+        *,
+        body: ClientBody | None,
+        forward: ForwardRequest,
+    ) -> None:
+        """Take it in and answer. `forward` is what the origin is to get, but for the body.
+
+        Raises: ClientGone, ClientError (the body's framing, or its slowness), OriginError in the middle of an
+        answer.
+        """
+        exchange.outcome = Outcome.WRITTEN
+        try:
+            await self._home.ready()
+            octets = b"" if body is None else await _whole(body)
+            write, promise = self._write(exchange, prepared, route, octets, forward)
+            await self._take_in(exchange, route, write, promise)
+        except REFUSALS as error:
+            if exchange.writer.head_sent:
+                raise
+            if body is not None and not body.arrived:
+                exchange.writer.keep_alive = False
+            self.refuse(exchange, error)
+
+    def refuse(self, exchange: Exchange, error: ProxyError) -> None:
+        """Answer that it was not taken in, for one of REFUSALS. Raises: ClientGone."""
+        exchange.outcome = Outcome.REFUSED
+        self.answers.refused(exchange, error)
+
+    # from a request to a write
+
+    def _write(
+        self,
+        exchange: Exchange,
+        prepared: Prepared,
+        route: WriteRoute,
+        octets: bytes,
+        forward: ForwardRequest,
+    ) -> tuple[Write, _Promise]:
+        request, settings = prepared.request, route.settings
+        entities = route.entities.entities_of(
+            request.path, request.target.partition(b"?")[2], request.fields, octets
+        )
+        assert entities is not None, "the path was looked at before"
+        now = self._clock.now()
+        preferred = preferences(request.fields)
+        promise = self._promise(route, preferred)
+        shard = shard_of(entities.keys[0], self._home.shards)
+        principal = principal_by(route, request)
+        client_key = request.fields.get(b"idempotency-key")
+        expires_s = settings.async_expires_s if promise.mode is Mode.ASYNC else settings.sync_expires_s
+        if promise.mode is Mode.SYNC and preferred.wait_s is not None:
+            expires_s = min(expires_s, preferred.wait_s)
+        not_after = now + expires_s
+        credentials_end = expiry_of(request.fields)
+        if credentials_end is not None:
+            not_after = min(not_after, credentials_end)
+        write = Write(
+            id=self._home.ids.next_id(now=now, shard=shard),
+            route=route.name,
+            keys=entities.keys,
+            shard=shard,
+            method=request.method,
+            target=request.target,
+            forward_target=forward.target,
+            fields=without_ours(forward.fields).without((b"idempotency-key",)),
+            body=octets,
+            mode=promise.mode,
+            accepted_at=now,
+            not_after=not_after,
+            changed_targets=entities.changed_targets,
+            changed_tags=entities.changed_tags,
+            scheme=request.scheme,
+            authority=request.authority,
+            principal=principal,
+            client_key=client_key,
+            idempotency=self._idempotency(route, request, principal, octets),
+        )
+        return write, promise
+
+    def _promise(self, route: WriteRoute, preferred: Preferences) -> _Promise:
+        mode = route.settings.mode
+        asks = preferred.respond_async and self._home.keeps
+        if mode is WriteMode.SYNC or (mode is WriteMode.PREFER and not asks):
+            return _Promise(Mode.SYNC, None)
+        wait_s = min(preferred.wait_s or 0.0, self._settings.longest_wait_s)
+        return _Promise(Mode.ASYNC, wait_s, preferred=preferred.respond_async)
+
+    def _idempotency(
+        self, route: WriteRoute, request: RequestHead, principal: str, octets: bytes
+    ) -> Idempotency | None:
+        key = idempotency_key(request.fields, required=route.settings.idempotency.required)
+        if key is None or not self._home.keeps:
+            return None
+        return Idempotency(
+            scope=json.dumps([route.name, principal]),
+            key=key,
+            fingerprint=fingerprint(
+                request.method, request.target, request.fields.get(b"content-type"), octets
+            ),
+        )
+
+    # from a write to its answer
+
+    async def _take_in(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+        if write.idempotency is None:
+            await self._queued(exchange, route, write, promise)
+            return
+        expires_at = write.accepted_at + route.settings.idempotency.retention_s
+        claim = await self._home.store.claim(write.idempotency, write.id, expires_at=expires_at)
+        if claim.kind is not ClaimKind.OURS:
+            await self._claimed(exchange, route, write, promise, claim)
+            return
+        try:
+            await self._queued(exchange, route, write, promise)
+        except (QueueFull, QueueUnavailable):
+            with contextlib.suppress(QueueUnavailable):
+                await self._home.store.unclaim(write.id)
+            raise
+
+    async def _queued(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+        writes = self._home.writes
+        if promise.wait_s == 0.0:
+            await writes.accept(write)
+            await self._accepted(exchange, write.id, promise)
+            return
+        with writes.wait(write.id) as future:
+            await writes.accept(write)
+            ending = await self._ending(route, write, promise, future)
+        if ending is None and promise.mode is Mode.ASYNC:
+            await self._accepted(exchange, write.id, promise)
+            return
+        exchange.origin_s = self._clock.mono() - exchange.started_mono
+        if ending is None:
+            told = Problem(
+                ProblemType.UNKNOWN_OUTCOME, "it has not ended within the time that a client may wait"
+            )
+            safe = self._retry_safe(route, write)
+            self.answers.problem(exchange, told, write_id=write.id, retry_safe=safe)
+            return
+        await self.answers.ended(
+            exchange,
+            ending,
+            route=self._route_settings[route.name],
+            write_id=write.id,
+            retry_safe=self._retry_safe(route, write),
+        )
+
+    async def _ending(
+        self, route: WriteRoute, write: Write, promise: _Promise, future: asyncio.Future[Ending]
+    ) -> Ending | None:
+        """None if it did not end while its client waited."""
+        wait_s = promise.wait_s
+        if wait_s is None:  # longer than any write can take that does not find its lane held
+            policy = route.policy
+            budget_s = policy.retry_of(write.method).budget_s
+            wait_s = write.not_after - write.accepted_at + budget_s + 2 * policy.origin_timeout_s
+        try:
+            async with asyncio.timeout(wait_s):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            return None
+        except asyncio.CancelledError:
+            if route.settings.client_gone is ClientGoneRule.CANCEL and write.mode is Mode.SYNC:
+                self._home.writes.cancel(write.id)
+            raise
+
+    def _retry_safe(self, route: WriteRoute, write: Write) -> bool:
+        """Whether the client may send it again without doing it twice."""
+        return write.idempotency is not None or route.policy.may_repeat(write.method)
+
+    # 202
+
+    async def _accepted(self, exchange: Exchange, write_id: str, promise: _Promise) -> None:
+        extra = (_ASYNC_APPLIED,) if promise.preferred else ()
+        await self._running(exchange, 202, write_id, extra)
+
+    async def _running(self, exchange: Exchange, status: int, write_id: str, extra: tuple[Pair, ...]) -> None:
+        found = await self._home.store.status(write_id)
+        document = {"id": write_id} if found is None else status_document(found, self._home.writes)
+        fields = (*self._place(write_id), *extra)
+        self.answers.document(exchange, status, document, *fields)
+
+    def _place(self, write_id: str) -> tuple[Pair, ...]:
+        """Where the write is looked at, and when that is worth it."""
+        location = f"{self._settings.path}/{write_id}".encode()
+        return (b"Location", location), retry_after(min(self._home.writes.expected_s(write_id), 60.0))
+
+    # Idempotency-Key
+
+    async def _claimed(
+        self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise, claim: Claim
+    ) -> None:
+        """The key is another write's."""
+        first_id, until = claim.write_id, claim.expires_at
+        match claim.kind:
+            case ClaimKind.MISMATCH:
+                told = (
+                    "this Idempotency-Key came with another request before; send a new key, or that request"
+                )
+                problem = Problem(ProblemType.IDEMPOTENCY_MISMATCH, told)
+                self.answers.problem(exchange, problem, write_id=first_id, expires_at=until)
+            case ClaimKind.FINISHED:
+                await self._again(exchange, route, write, first_id)
+            case _ if route.settings.idempotency.concurrent is OnRunning.ATTACH:
+                await self._attach(exchange, route, replace(write, id=first_id), promise)
+            case _:
+                told = "the first request with this Idempotency-Key has not ended yet"
+                problem = Problem(ProblemType.IDEMPOTENCY_IN_PROGRESS, told)
+                self.answers.problem(
+                    exchange, problem, write_id=first_id, expires_at=until, extra=self._place(first_id)
+                )
+
+    async def _again(self, exchange: Exchange, route: WriteRoute, write: Write, first_id: str) -> None:
+        """Give the answer of the first request again."""
+        result = await self._home.store.result(first_id)
+        is_told = result is not None and self.answers.replayed(
+            exchange,
+            result,
+            route=self._route_settings[route.name],
+            write_id=first_id,
+            retry_safe=self._retry_safe(route, write),
+        )
+        if not is_told:  # its answer was too large to be kept: what became of it is all that is known
+            await self._running(exchange, 200, first_id, ())
+
+    async def _attach(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+        """Wait with the first request for its end; `write` has its id."""
+        if promise.wait_s == 0.0:
+            await self._accepted(exchange, write.id, promise)
+            return
+        with self._home.writes.wait(write.id) as future:
+            if await self._home.store.result(write.id) is None:
+                await self._ending(route, write, promise, future)
+        if await self._home.store.result(write.id) is None:
+            await self._accepted(exchange, write.id, promise)
+        else:
+            await self._again(exchange, route, write, write.id)
+
+
+async def _whole(body: ClientBody) -> bytes:
+    pieces = []
+    while piece := await body.read():
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def principal_by(route: WriteRoute, request: RequestHead) -> str:
+    """Whose a request is, by the rule of this route; empty without one."""
+    return "" if route.principal is None else principal_of(request.fields, route.principal)
