@@ -14,11 +14,12 @@ import pytest
 import uvloop
 
 from tests.scenario import GATE, World
+from tests.scenario_workers import made
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-_SCENARIO_FIXTURES = frozenset({"world", "transported", "stage", "hosting", "machine", "two"})
+_SCENARIO_FIXTURES = frozenset({"world", "transported", "stage", "hosting", "machine", "two", "several"})
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -52,7 +53,7 @@ def _eager_gate(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A scenario over plain TCP."""
-    scenario = World(tmp_path)
+    scenario = made(tmp_path)
     await scenario.open()
     yield scenario
     await scenario.close()

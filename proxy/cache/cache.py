@@ -24,8 +24,9 @@ from proxy.cache.recalled import Recalled
 from proxy.clock import Clock
 from proxy.config.settings import CacheSettings
 from proxy.http.messages import RequestHead
+from proxy.policy.key_parts import target_key_of
 from proxy.policy.keys import CacheKey, Variant, variant_of
-from proxy.policy.purges import Coverage, Everything, PurgeKind
+from proxy.policy.purges import Coverage, Everything, PurgeKind, Targets
 from proxy.policy.sharing import Reason
 
 RECALLED_VARIANTS = 1024
@@ -256,6 +257,12 @@ class ResponseCache:
         if self._elsewhere is not None:
             receipt.elsewhere = self._elsewhere.purge(coverage, soft=soft, hold_s=hold_s)
         return receipt
+
+    def tell_others(self, key: CacheKey, *, soft: bool) -> None:
+        """What is stored here under this key proved to be untrue: so are the copies of other workers."""
+        if self._elsewhere is not None:
+            target = Targets(frozenset({target_key_of(key)}))
+            _entries = self._elsewhere.purge(target, soft=soft, hold_s=0.0)  # `durable` waits for it
 
     def purge_here(
         self, coverage: Coverage, *, soft: bool, kind: PurgeKind | None, hold_s: float = 0.0

@@ -139,7 +139,10 @@ class Passage:
             return  # nothing is told of what was asked for later
         length = stored.body.received_bytes
         if head_invalidates(stored.head, head, length=length):
-            stored.soften(cache.clock.mono())
+            now_mono = cache.clock.mono()
+            if stored.ttl_s(now_mono) >= 0:  # copies of what is stale are stale: nothing to tell, each time
+                cache.tell_others(key, soft=True)
+            stored.soften(now_mono)
         elif head_freshens(stored.head, head, length=length):
             self._freshen(stored, head, replace(seen, method="GET"))
 
@@ -150,6 +153,7 @@ class Passage:
         terms = terms_to_store(verdict)
         if terms is None:
             self._cache.discard(stored)
+            self._cache.tell_others(stored.key, soft=False)
         else:
             self._store(self._made(asked, merged, stored.body, terms, came=head))
 

@@ -66,10 +66,16 @@ class Broadcast:
         """Wait until no purge is under way."""
         await self._idle.wait()
 
+    async def told(self, teller: Member, body: Message) -> Message:
+        """What a worker that purges is answered, once all have it. Raises: PurgeNotDurable."""
+        order = {name: body[name] for name in ("coverage", "soft", "hold_s")}
+        return {"entries": await self.purge(order, teller=teller)}
+
     async def purge(self, order: Message, *, teller: Member | None, kind: PurgeKind | None = None) -> int:
         """Purge everywhere; how many entries there were, the teller's own left out.
 
-        `order` has `coverage` and `soft`; `kind` is for the counters, where no worker has counted it yet.
+        `order` has `coverage` and `soft`, and `hold_s` where it is a write's; `kind` is for the counters,
+        where no worker has counted it yet.
 
         Raises: PurgeNotDurable.
         """
@@ -144,10 +150,11 @@ class Broadcast:
         if disk is None:
             return
         directory, slots = disk
+        missed = {name: order[name] for name in ("coverage", "soft")}  # `hold_s` counts from now
         for slot in range(slots):
             if slot not in written:
                 try:
-                    await asyncio.to_thread(Missed(directory, slot).add, order)
+                    await asyncio.to_thread(Missed(directory, slot).add, missed)
                 except OSError as error:
                     raise PurgeNotDurable(f"the purge could not be written down: {error}") from error
 

@@ -273,8 +273,7 @@ class Supervisor:
 
     async def _asked(self, member: Member, verb: str, body: Message) -> Message:
         assert verb == "purge", f"workers ask for purges, not for {verb}"
-        order = {"coverage": body["coverage"], "soft": body["soft"]}
-        return {"entries": await self.broadcast.purge(order, teller=member)}
+        return await self.broadcast.told(member, body)
 
     def _ended(self, member: Member) -> None:
         self.tally.gone(member)

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from tests.scenario import World
+from tests.scenario_workers import made
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ async def transported(
 ) -> AsyncIterator[World]:
     kind, side = request.param.split("-")
     at_origin, at_listener = side in ("origin", "both"), side in ("listener", "both")
-    world = World(
+    world = made(
         tmp_path,
         origin_tls=_server_context(authority) if kind == "tls" and at_origin else None,
         client_tls=_client_context(authority) if kind == "tls" and at_listener else None,
@@ -181,7 +182,7 @@ async def test_keep_alive_and_refusals(transported: World) -> None:
 async def test_an_origin_with_a_certificate_of_a_stranger_is_not_asked(
     tmp_path: Path, authority: trustme.CA, world: World
 ) -> None:
-    stranger = World(tmp_path, origin_tls=_server_context(trustme.CA()))
+    stranger = made(tmp_path, origin_tls=_server_context(trustme.CA()))
     await stranger.open()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     stranger.configure(origin={"tls": {"ca_file": tmp_path / "ca.pem"}})
