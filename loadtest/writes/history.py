@@ -17,6 +17,8 @@ FORMAT = 1
 
 Line = dict[str, Any]
 
+_DECODER = json.JSONDecoder()
+
 
 class BadHistory(Exception):
     """A file that is no history; the text has its name and the line."""
@@ -116,15 +118,22 @@ def lines_of(path: Path) -> Iterator[tuple[bytes, Line]]:
     """Each line of a history as it stands and as an object, the first one included. Raises: BadHistory."""
     with path.open("rb") as file:
         for number, octets in enumerate(file, 1):
-            try:
-                line = json.loads(octets)
-            except ValueError:
-                line = None
-            if not isinstance(line, dict):
+            line = _object(octets)
+            if line is None:
                 raise BadHistory(f"{path}:{number}: no JSON object: {octets[:100]!r}")
             if number == 1:
                 _check_first(path, line)
             yield octets, line
+
+
+def _object(octets: bytes) -> Line | None:
+    # A third of the time of json.loads, which looks for an encoding and for blanks first.
+    try:
+        text = octets.decode()
+        line, end = _DECODER.raw_decode(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and not text[end:].strip() else None
 
 
 def _check_first(path: Path, line: Line) -> None:
