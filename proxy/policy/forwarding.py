@@ -43,9 +43,9 @@ _CLIENT_CLAIMS = frozenset(
 """What origins believe about the client and what it asked for; from strangers they are claims, outside the
 cache key, and dropped with `X-Forwarded-*`."""
 
-_OTHER_TARGETS = frozenset(
-    {b"x-original-url", b"x-rewrite-url", b"x-http-method", b"x-http-method-override", b"x-method-override"}
-)
+_OTHER_URLS = frozenset({b"x-original-url", b"x-rewrite-url"})
+
+_OTHER_TARGETS = _OTHER_URLS | frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 """They make some origins answer for another target or method than the one in the cache key."""
 
 _NEVER_COPIED = frozenset({b"host", b"expect"})
@@ -152,6 +152,12 @@ def fields_for_owner(
 def names_another_target(request: RequestHead) -> bool:
     """Whether some origins answer for another target or method than this request's, by a field of it."""
     return any(name.replace(b"_", b"-") in _OTHER_TARGETS for name in request.fields.names())
+
+
+def without_other_urls(fields: Fields) -> Fields:
+    """The fields without those by which some origins take another URL for the one that is meant."""
+    named = [name for name in fields.names() if name.replace(b"_", b"-") in _OTHER_URLS]
+    return fields.without(named) if named else fields
 
 
 def forward_host(request: RequestHead, *, route: RouteSettings) -> bytes:

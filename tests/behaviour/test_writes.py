@@ -317,6 +317,13 @@ async def test_what_is_stored_is_served_while_a_write_is_on_its_way(world: World
     assert world.origin.asked("GET /posts/1") == 1
 
 
+async def test_a_field_that_names_another_url_does_not_reach_the_origin(world: World) -> None:
+    configured(world)
+    world.origin.on("PUT /posts/1").reply(204)
+    await world.client().send("PUT /posts/1", body=b"1", x_original_url="/posts/2").expect(204)
+    assert world.origin.requests()[0].field("x-original-url") is None
+
+
 # clients that leave
 
 
@@ -523,6 +530,16 @@ async def test_the_same_key_of_another_principal_is_another(world: World) -> Non
     world.origin.on("POST /posts").reply(201, b"made")
     for user in ("ann", "bob"):
         client = world.client().send("POST /posts", body=b"new", idempotency_key="k", x_user=user)
+        response = await client.expect(201, b"made")
+        assert response.field("idempotent-replayed") is None
+    assert world.origin.asked() == 2
+
+
+async def test_the_same_key_on_another_host_is_another(world: World) -> None:
+    configured(world, kept=True)
+    world.origin.on("POST /posts").reply(201, b"made")
+    for host in ("one.example", "two.example"):
+        client = world.client().send("POST /posts", body=b"new", idempotency_key="k", host=host)
         response = await client.expect(201, b"made")
         assert response.field("idempotent-replayed") is None
     assert world.origin.asked() == 2

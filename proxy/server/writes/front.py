@@ -36,6 +36,7 @@ from proxy.errors import (
 from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest
+from proxy.policy.forwarding import without_other_urls
 from proxy.routing import route_name
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared
@@ -161,7 +162,7 @@ class WriteFront:
         principal = principal_by(route, request)
         client_key = request.fields.get(b"idempotency-key")
         expires_s = settings.async_expires_s if promise.mode is Mode.ASYNC else settings.sync_expires_s
-        if promise.mode is Mode.SYNC and preferred.wait_s is not None:
+        if promise.mode is Mode.SYNC and preferred.wait_s:
             expires_s = min(expires_s, preferred.wait_s)
         not_after = now + expires_s
         credentials_end = expiry_of(request.fields)
@@ -175,7 +176,8 @@ class WriteFront:
             method=request.method,
             target=request.target,
             forward_target=forward.target,
-            fields=without_ours(forward.fields).without((b"idempotency-key",)),
+            # Another URL would be another entity's, in this one's lane.
+            fields=without_other_urls(without_ours(forward.fields).without((b"idempotency-key",))),
             body=octets,
             mode=promise.mode,
             accepted_at=now,
@@ -205,7 +207,7 @@ class WriteFront:
         if key is None or not self._home.keeps:
             return None
         return Idempotency(
-            scope=json.dumps([route.name, principal]),
+            scope=json.dumps([route.name, request.authority.decode("latin-1").lower(), principal]),
             key=key,
             fingerprint=fingerprint(
                 request.method, request.target, request.fields.get(b"content-type"), octets
