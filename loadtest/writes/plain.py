@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from loadtest.bench.candidates import NGINX, started
-from loadtest.processes import NotStarted, free_port, raise_open_files
+from loadtest.processes import NotStarted, raise_open_files
 from loadtest.writes.checker import Verdict, judge
 from loadtest.writes.driver import Driver, Orders, new_seed, run
 from loadtest.writes.history import ClientHistory
 from loadtest.writes.http_client import Address
 from loadtest.writes.mix import Mix
-from loadtest.writes.stage import Stage, new_directory, staged
+from loadtest.writes.stage import Stage, lasting_port, new_directory, staged
 
 _MIX = Mix(keys=20, pairs=0, respond_async=0, wait=0, keyed=0, reads=0.5)
 
@@ -30,7 +30,7 @@ def _nginx(stage: Stage) -> Iterator[Address]:
     """As the benchmark has it: it caches what it may, and knows nothing of writes."""
     with started(
         NGINX,
-        port=free_port(),
+        port=lasting_port(),
         origin_port=stage.origin.port,
         open_files=raise_open_files(),
         delay_s=0,

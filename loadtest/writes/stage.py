@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,6 @@ from loadtest.processes import (
     NotStarted,
     Server,
     descendants,
-    free_port,
     is_listening,
     lockgate_command,
     serving,
@@ -27,6 +28,8 @@ from loadtest.writes.http_client import Address
 
 RUNS = Path(".run/writes")
 _POLL_S = 0.02
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST_GIVEN = 32768
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 60.0
 
@@ -39,6 +42,26 @@ class Queueing:
     origin_timeout_s: float = 1.0
     origin_idempotent: bool = False
     max_sync_lane: int = 1000
+
+
+def lasting_port() -> int:
+    """A port of 127.0.0.1 that nobody is given by chance while its server is away.
+
+    Of the ports that the system gives to clients, one may be taken by a connection between a kill and the
+    next start; and a client that tries to connect to one again and again is, now and then, connected to
+    itself.
+    """
+    lowest = int(_PORT_RANGE.read_text().split()[0]) if _PORT_RANGE.exists() else _LOWEST_GIVEN
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(max(1024, lowest // 2), lowest)
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                server.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def configuration(*, port: int, origin_port: int, queueing: Queueing | None) -> dict[str, Any]:
@@ -145,7 +168,7 @@ class Stage:
 @contextmanager
 def origin_serving(history: Path, *, seed: int, arguments: Sequence[str]) -> Iterator[Server]:
     """An `origin_stub.lists` for the length of a `with`; at its end its history is complete."""
-    port = free_port()
+    port = lasting_port()
     command = [sys.executable, "-m", "origin_stub.lists", "--port", str(port), "--history", str(history)]
     with serving("lists", [*command, "--seed", str(seed), *arguments], port) as server:
         yield server
@@ -159,7 +182,7 @@ def staged(
     directory.mkdir(parents=True, exist_ok=True)
     history = directory / "origin.jsonl"
     with origin_serving(history, seed=seed, arguments=origin) as server:
-        port = free_port()
+        port = lasting_port()
         configured = configuration(port=port, origin_port=server.port, queueing=queueing)
         proxy = Proxy(configured, directory, port)
         try:
