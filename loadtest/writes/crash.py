@@ -24,12 +24,14 @@ from loadtest.writes.mix import Mix
 from loadtest.writes.stage import Proxy, Queueing, Stage, new_directory, staged
 
 _LONGEST_PAUSE_S = 0.05
-_ORIGIN_TIMEOUT_S = 1.0
+_ORIGIN_TIMEOUT_S = 1.5
+_CUT_S = 0.7
+"""After which an attempt takes effect whose connection is gone; less than Lockgate allows it."""
 _QUIET_S = 3 * _ORIGIN_TIMEOUT_S
 _ORIGIN = (
     "--delay", "0.001-0.005",
     "--fault", "fail=0.002", "--fault", "fail=0.002:503", "--fault", "drop=0.0005", "--fault", "lose=0.0005",
-    "--fault", f"late=0.0002:{1.3 * _ORIGIN_TIMEOUT_S}", "--fault", "hang=0.0002:5", "--fault", "slow=0.001",
+    "--fault", f"cut=0.0003:{_CUT_S}", "--fault", "hang=0.0002:5", "--fault", "slow=0.001",
     "--fault", "refuse=0.00005",
 )  # fmt: skip
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 from loadtest.writes.key_history import Attempt, ClientWrite, Fault, KeyHistory, Read, Seen
 
+_HEARD_LATE_NS = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -60,18 +62,29 @@ def check(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
 
 
 def serial(history: KeyHistory) -> Iterator[Violation]:
-    """Attempts of one key never overlap at the origin, whatever became of them."""
+    """Attempts of one key never overlap at the origin, whatever became of them.
+
+    One that the origin knew by its Idempotency-Key does nothing, so it may come and go as it likes. One that
+    hangs ends with its connection, of which the origin may hear after the next one's first octet.
+    """
     longest: Attempt | None = None
     for attempt in history.by_arrival:
-        if longest is not None and attempt.enter < longest.leave:
+        if attempt.do == "replay":
+            continue
+        if longest is not None and attempt.enter < _left(longest):
             yield Violation(
                 "serial",
                 history.key,
                 attempt.enter,
                 f"{attempt.write} entered {_ms(longest.leave - attempt.enter)} before {longest.write} left",
             )
-        if longest is None or attempt.leave > longest.leave:
+        if longest is None or _left(attempt) > _left(longest):
             longest = attempt
+
+
+def _left(attempt: Attempt) -> int:
+    """When it was over at the latest, for all that the origin can know."""
+    return attempt.leave - (_HEARD_LATE_NS if attempt.do == "drop" and not attempt.answered else 0)
 
 
 def order(history: KeyHistory) -> Iterator[Violation]:

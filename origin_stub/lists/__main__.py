@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--fault", type=_fault, action="append", default=[], metavar="KIND=RATE[:VALUE]",
-        help="fail, drop, lose, hang, late, slow or refuse so many of the writes",
+        help="fail, drop, lose, hang, late, cut, slow or refuse so many of the writes",
     )  # fmt: skip
     parser.add_argument("--idempotent", action="store_true", help="apply an Idempotency-Key once")
     parser.add_argument("--max-age", type=int, default=60, help="seconds a read may be stored (%(default)s)")

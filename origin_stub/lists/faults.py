@@ -22,6 +22,8 @@ class FaultKind(StrEnum):
     """Neither applied nor answered; the connection is closed after so many seconds, 10 if it does not say."""
     LATE = "late"
     """Applied and answered only after so many seconds, 2 if it does not say, whoever still waits."""
+    CUT = "cut"
+    """Applied after so many seconds, 0.5 if it does not say, and the connection closed at once."""
     SLOW = "slow"
     """Takes this many times its delay, 10 if it does not say."""
     REFUSE = "refuse"
@@ -32,6 +34,7 @@ _VALUES = {
     FaultKind.FAIL: 500.0,
     FaultKind.HANG: 10.0,
     FaultKind.LATE: 2.0,
+    FaultKind.CUT: 0.5,
     FaultKind.SLOW: 10.0,
     FaultKind.REFUSE: 0.3,
 }

@@ -113,7 +113,7 @@ class Lists:
         attempt = _Attempt(asker, keys, write, idem, enter, number, fault)
         delay_s = self._delay.draw(self._chance)
         match fault:
-            case Fault(FaultKind.HANG | FaultKind.LATE):
+            case Fault(FaultKind.HANG | FaultKind.LATE | FaultKind.CUT):
                 delay_s = fault.value
             case Fault(FaultKind.SLOW):
                 delay_s *= fault.value
@@ -126,6 +126,8 @@ class Lists:
         else:
             self._running[attempt] = asyncio.get_running_loop().call_later(delay_s, self._end, attempt)
             self.changes.notify()
+        if fault is not None and fault.kind is FaultKind.CUT:
+            asker.close()
 
     def left(self, asker: Asker) -> None:
         """A connection is gone: what hangs in it ends, what else it asked for goes on."""

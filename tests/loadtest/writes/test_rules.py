@@ -94,6 +94,23 @@ def test_a_fault_may_repeat_the_tail_of_the_list(made: Made) -> None:
     assert made.broken() == []
 
 
+def test_what_the_origin_knows_by_its_key_may_overlap(made: Made) -> None:
+    made.invoke("a-1", "b-1")
+    made.attempt("a-1", "replay")["leave"] = 1000
+    made.attempt("b-1")
+    assert made.broken() == []
+
+
+def test_the_end_of_a_connection_may_be_heard_after_the_next_ones_first_octet(made: Made) -> None:
+    made.invoke("a-1", "b-1")
+    hanging = made.attempt("a-1", "drop", answered=False)
+    made.attempt("b-1")
+    hanging["leave"] += 5_000_000
+    assert made.broken() == []
+    hanging["leave"] += 10_000_000
+    assert made.broken() == ["serial"]
+
+
 def test_a_read_of_another_client_may_be_older_unless_asked_for(made: Made) -> None:
     made.write("a-1", "a-2")
     made.read("b", 1)

@@ -175,6 +175,17 @@ async def test_a_late_write_is_applied_without_its_client(opened: Opening, tmp_p
     assert (line["do"], line["answered"], line["status"]) == ("apply", False, None)
 
 
+async def test_a_cut_write_is_applied_later(opened: Opening, tmp_path: Path) -> None:
+    async with opened("cut=1:0.02") as (server, client):
+        with pytest.raises(Broken):
+            await _write(client, "w1")
+        assert server.lists.version("a") == 0
+        await server.lists.changes.wait_until(lambda: server.lists.in_progress == 0, timeout_s=5)
+        assert server.lists.writes("a") == ("w1",)
+    line = _lines(tmp_path)[1]
+    assert (line["do"], line["answered"], line["status"]) == ("apply", False, None)
+
+
 async def test_an_origin_that_went_away_comes_back(opened: Opening) -> None:
     async with opened("refuse=1:0.02") as (server, client):
         assert (await _write(client, "w1")).status == 200
