@@ -94,7 +94,7 @@ LAYERS: dict[str, dict[str, str]] = {
             cli_writes compression.compressor explaining metric metrics metrics_writes server.access_log
             server.binding server.certificate server.change server.client_connection server.client_transport
             server.delivery server.echo server.exchange server.folding server.gate server.gate_keeper
-            server.head_table server.invalidating server.ledger server.likeness
+            server.head_lines server.head_table server.invalidating server.ledger server.likeness
             server.listener server.own_answers
             server.standing server.parser server.tunnel_inbox server.passage server.passing server.prepared
             server.proxy server.purge_method server.purger server.request_body server.response_writer

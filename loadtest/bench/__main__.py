@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 
-from loadtest.bench import decision, disk, first_byte, herds, memory, objects, rates
+from loadtest.bench import decision, disk, first_byte, herds, memory, objects, path, rates
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
 from loadtest.processes import NotStarted, raise_open_files
 
-_ALL = ("rates", "herd", "memory", "first-byte", "disk", "overhead", "decision")
+_ALL = ("rates", "herd", "memory", "first-byte", "disk", "overhead", "decision", "path")
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,6 +65,7 @@ def main() -> int:
         "disk": lambda: disk.measure(arguments.runs),
         "overhead": lambda: objects.measure(serious),
         "decision": decision.measure,
+        "path": path.measure,
     }
     faults: list[str] = []
     for name in _ALL if arguments.what == "all" else (arguments.what,):

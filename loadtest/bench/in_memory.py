@@ -89,6 +89,8 @@ class _OriginTransport(_Transport):
         return self._sockets[0] if name == "socket" else default
 
     def write(self, octets: bytes) -> None:
+        if octets.startswith(b"POST ") and octets.endswith(_END_OF_HEAD):
+            return  # its body is still to come
         self._loop.call_soon(self.receive, origin_answer(self._cache_control))
 
     def writelines(self, pieces: list[bytes]) -> None:
@@ -134,13 +136,15 @@ class _Client(_Transport):
 
     def write(self, octets: bytes) -> None:
         if not self._missing:
-            assert octets.startswith(b"HTTP/1.1 200"), octets[:200]
             found = _LENGTH.search(octets)
-            assert found is not None, octets[:400]
+            if found is None or not octets.startswith(b"HTTP/1.1 200"):
+                self._crowd.wrong(octets)
+                return
             self._missing = octets.find(_END_OF_HEAD) + len(_END_OF_HEAD) + int(found[1])
         self._missing -= len(octets)
-        assert self._missing >= 0, "octets behind an answer"
-        if not self._missing:
+        if self._missing < 0:
+            self._crowd.wrong(octets)
+        elif not self._missing:
             self._crowd.answered()
             self._loop.call_soon(self.ask)
 
@@ -149,7 +153,7 @@ class _Client(_Transport):
             self.write(piece)
 
     def close(self) -> None:
-        raise AssertionError("the proxy closed a connection that was to be kept")
+        self._crowd.wrong(b"the end of a connection that was to be kept")
 
     abort = close
 
@@ -175,8 +179,13 @@ class Clients:
         if not self._left and self._done is not None:
             self._done.set_result(None)
 
+    def wrong(self, octets: bytes) -> None:
+        """This is no answer to what was asked."""
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(AssertionError(f"no whole 200: {octets[:400]!r}"))
+
     async def ask(self, requests: list[bytes]) -> None:
-        """Send these, and wait for the last answer."""
+        """Send these, and wait for the last answer. Raises: AssertionError, if one is not the right one."""
         loop = asyncio.get_running_loop()
         self._requests, self._left, self._done = iter(requests), len(requests), loop.create_future()
         for client in self._clients:

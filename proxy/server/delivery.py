@@ -35,19 +35,16 @@ from proxy.policy.ranges import (
     unsatisfied_range,
 )
 from proxy.server.exchange import Exchange
+from proxy.server.head_lines import HeadLines
 from proxy.server.response_writer import ResponseWriter
 
 WHOLE_BELOW_BYTES = 1024 * 1024
 """A complete body up to this size is handed to the transport at once; a larger one piece by piece, so that
 a client which does not read costs no second copy of it (asyncio's writelines joins)."""
 
-WRITTEN_HEADS = 256
-"""Heads whose lines are remembered, by their places in memory, for other answers that have the same."""
-
 OWN_LINES = 1024
 """Of ours that are remembered: outcomes, and ages and lifetimes in seconds."""
 
-_WrittenPlace = tuple[int, int, int | None, bool]
 _OwnFor = tuple[object, ...]
 
 
@@ -59,7 +56,7 @@ class Delivery:
         self._name = settings.cache_name
         self._cache_status = settings.cache_status
         self._show_key = settings.cache_status_key
-        self._written: dict[_WrittenPlace, tuple[ResponseHead, RouteSettings, bytes]] = {}
+        self._written = HeadLines()
         self._own: dict[_OwnFor, bytes] = {}
 
     async def deliver(
@@ -158,17 +155,12 @@ class Delivery:
         return lines
 
     def _written_before(self, answer: Answer, route: RouteSettings) -> bytes:
-        """The lines of such a head, which may be that of other answers: see `origin/response_head.py`."""
-        head, length, with_age = answer.head, answer.body.length, answer.age_s is None
-        place = (id(head), id(route), length, with_age)
-        found = self._written.get(place)
-        if found is not None:
-            return found[2]
-        lines = self._lines(self._varying(answer, route), answer, route)
-        if b"date" in head.fields:  # else they hold the time at which it came
-            if len(self._written) >= WRITTEN_HEADS:
-                self._written.clear()
-            self._written[place] = (head, route, lines)  # which stay alive: nothing else gets their place
+        """The lines of such a head, which may be that of other answers."""
+        decisive = (answer.body.length, answer.age_s is None)
+        lines = self._written.find(answer.head, route, decisive)
+        if lines is None:
+            lines = self._lines(self._varying(answer, route), answer, route)
+            self._written.keep(answer.head, route, lines, decisive)
         return lines
 
     def _lines(self, head: ResponseHead, answer: Answer, route: RouteSettings) -> bytes:

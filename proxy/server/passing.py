@@ -15,6 +15,7 @@ from proxy.policy.content_coding import not_modified_for_client
 from proxy.policy.forwarding import response_fields
 from proxy.server.client_connection import ClientConnection
 from proxy.server.exchange import Exchange
+from proxy.server.head_lines import HeadLines
 from proxy.server.passage import Passage
 
 
@@ -24,6 +25,7 @@ class Passing:
     def __init__(self, settings: CacheSettings) -> None:
         self._name = settings.cache_name
         self._cache_status = settings.cache_status
+        self._written = HeadLines()
 
     def informational(self, exchange: Exchange, head: ResponseHead, *, route: RouteSettings) -> None:
         """Pass a 1xx on; 100 only to a client that waits for one."""
@@ -60,8 +62,7 @@ class Passing:
             exchange.origin_s = asyncio.get_running_loop().time() - exchange.started_mono
             if route.compression.enabled:
                 head = not_modified_for_client(request, head)
-            fields = response_fields(head, route=route, via_name=self._name, received_at=now)
-            lines = render_fields(fields)
+            lines = self._lines(head, route, now)
             if response.tunnel is not None:
                 exchange.writer.switch(head, lines + _upgrade_lines(head))
                 await _relay(connection, response.tunnel)
@@ -77,6 +78,13 @@ class Passing:
             await _copy_body(exchange, request, response, lines, passage)
         finally:
             response.close()
+
+    def _lines(self, head: ResponseHead, route: RouteSettings, now: float) -> bytes:
+        lines = self._written.find(head, route)
+        if lines is None:
+            lines = render_fields(response_fields(head, route=route, via_name=self._name, received_at=now))
+            self._written.keep(head, route, lines)
+        return lines
 
 
 def _collapsed(exchange: Exchange) -> bool | None:

@@ -54,8 +54,10 @@ class ClientBody:
         """The next piece; `b""` at the end. Raises: ClientGone, ClientError, BodyTooLarge, RequestTimeout."""
         if not self.touched:
             self.touched = True
-            if self._on_first_read is not None and not self._stream.is_eof():
-                self._on_first_read()
+            # Let go of it: it belongs to the exchange, which has us. Exchanges leave no cycles behind.
+            on_first_read, self._on_first_read = self._on_first_read, None
+            if on_first_read is not None and not self._stream.is_eof():
+                on_first_read()
         try:
             if self._stream.is_eof() or self._stream._buffer:
                 piece = self._stream.read_nowait()

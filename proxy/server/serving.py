@@ -603,13 +603,39 @@ class Serving:
         upgrade: bytes | None = None,
         expect_continue: bool = False,
     ) -> ForwardRequest:
+        if conditions:
+            plain = self._new_forward_request(request, route, leader_of_flight, conditions)
+        else:
+            plain = self._plain_forward_request(request, route, leader_of_flight)
+        if body is None and upgrade is None and not expect_continue:
+            return plain
+        return ForwardRequest(
+            method=plain.method,
+            target=plain.target,
+            fields=plain.fields,
+            body=body,
+            upgrade=upgrade,
+            expect_continue=expect_continue,
+            may_repeat=plain.may_repeat,
+        )
+
+    def _plain_forward_request(
+        self, request: RequestHead, route: RouteSettings, leader_of_flight: bool
+    ) -> ForwardRequest:
+        """Without anything that is this exchange's own; the same for the same head and client, mostly."""
         exchange = self.exchange
-        is_plain = not conditions and body is None and upgrade is None and not expect_continue
         place = (request.method, exchange.client, exchange.trusted, leader_of_flight)
-        forwards = exchange.prepared.forwards if exchange.prepared is not None and is_plain else None
-        found = None if forwards is None else forwards.get(place)
-        if found is not None:
-            return found
+        forwards = exchange.prepared.forwards if exchange.prepared is not None else {}
+        found = forwards.get(place)
+        if found is None:
+            found = self._new_forward_request(request, route, leader_of_flight, ())
+            if len(forwards) < FORWARDS_OF_A_HEAD:
+                forwards[place] = found
+        return found
+
+    def _new_forward_request(
+        self, request: RequestHead, route: RouteSettings, leader_of_flight: bool, conditions: tuple[Pair, ...]
+    ) -> ForwardRequest:
         fields = forward_fields(
             request,
             route=route,
@@ -618,19 +644,13 @@ class Serving:
             leader_of_flight=leader_of_flight,
             revalidate=conditions,
         )
-        forward = ForwardRequest(
+        return ForwardRequest(
             method=request.method,
             target=forward_target(request, route=route),
             fields=fields,
-            body=body,
-            upgrade=upgrade,
-            expect_continue=expect_continue,
             may_repeat=request.method in REPEATABLE_METHODS,
-            written={} if is_plain else None,
+            written=None if conditions else {},
         )
-        if forwards is not None and len(forwards) < FORWARDS_OF_A_HEAD:
-            forwards[place] = forward
-        return forward
 
     # ends
 

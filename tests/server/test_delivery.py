@@ -16,7 +16,7 @@ from proxy.errors import OriginBodyCut
 from proxy.http.dates import format_http_date
 from proxy.http.messages import RequestHead, ResponseHead
 from proxy.policy.cache_status import ForwardReason
-from proxy.server.delivery import OWN_LINES, WHOLE_BELOW_BYTES, WRITTEN_HEADS, Delivery
+from proxy.server.delivery import OWN_LINES, WHOLE_BELOW_BYTES, Delivery
 from tests.policy.heads import NOW, request, response, route
 from tests.server.sinks import Sink, exchange_on
 
@@ -218,13 +218,6 @@ async def test_a_head_without_date_gets_that_of_each_answer(delivery: Delivery) 
     head = response("X-A: b")
     for at in (NOW, NOW + 60):
         assert b"Date: " + format_http_date(at) in await lines_of(delivery, head, at=at)
-
-
-async def test_what_is_remembered_of_heads_and_lines_is_bounded(delivery: Delivery) -> None:
-    for number in range(2 * WRITTEN_HEADS):
-        head = response(f"Date: Thu, 01 Jan 2026 00:00:00 GMT | X-A: {number}")
-        assert b"X-A: %d" % number in await lines_of(delivery, head)
-    assert len(delivery._written) <= WRITTEN_HEADS
 
 
 async def test_our_lines_tell_of_each_key_where_they_name_it_and_are_remembered_where_not() -> None:
