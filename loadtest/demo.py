@@ -1,7 +1,8 @@
-"""`make run`: a stub origin, Lockgate before it, and a thousand clients at a key that is not there yet.
+"""`make run`: a stub origin, Lockgate before it, and a thousand clients at a key that is not there yet; then
+clients that all add one to a number, which the origin reads, waits with, and writes.
 
-Environment: PORT (8080), ONCE=1 ends after the table. The exit status of ONCE=1 is 0 if each client got
-the whole body with status 200 and the origin was asked once.
+Environment: PORT (8080), ONCE=1 ends after the tables. The exit status of ONCE=1 is 0 if each client got
+the whole body with status 200 and the origin was asked once, and if each addition is in the number.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from loadtest.processes import (
     serving,
     stub_command,
 )
+from loadtest.writes import counter
 from origin_stub import body_of
 
 CLIENTS = 1_000
+ADDING_CLIENTS = 200
+_SEED = 7
 _DEFAULT_PORT = 8080
 _ADMIN_PORT = 9901
 _DELAY_S = 0.5
@@ -58,6 +62,7 @@ def main() -> int:
         with ExitStack() as stack:
             origin, lockgate = _start(stack, port)
             is_right = _stampede(origin, lockgate)
+            is_right &= _addition()
             if once:
                 return 0 if is_right else 1
             _say_what_to_try(origin, lockgate)
@@ -96,6 +101,20 @@ def _stampede(origin: Server, lockgate: Server) -> bool:
     return result.is_whole and fetches == 1
 
 
+def _addition() -> bool:
+    """Writes, queued by a Lockgate of their own; and passed through, for comparison."""
+    print(f"{ADDING_CLIENTS} clients add one to one number; the origin does not lock it ...\n", flush=True)
+    sums = {
+        queued: counter.play(clients=ADDING_CLIENTS, times=1, seed=_SEED, queued=queued)
+        for queued in (True, False)
+    }
+    for how, queued in (("queued by Lockgate", True), ("passed through", False)):
+        told = sums[queued]
+        print(f"  {how:<26}{told.told:,} were told that it is done, the number is {told.value:,}")
+    print(flush=True)
+    return sums[True].is_right
+
+
 def _table(result: HerdResult, fetches: int) -> list[tuple[str, str]]:
     outcomes: Counter[Outcome] = Counter()
     for field, count in result.cache_statuses.items():
@@ -130,7 +149,7 @@ def _say_what_to_try(origin: Server, lockgate: Server) -> None:
   curl -i '{lockgate.url}/b?size=100000&cut=5000'            an origin that breaks off
   curl -s {origin.url}/_stub/counters                       what the origin was asked
 
-Logs are in .run/: lockgate.log has one JSON line an exchange.""",
+How to queue writes is told in docs/writes.md. Logs are in .run/: lockgate.log has one JSON line an exchange.""",
         flush=True,
     )
 
