@@ -177,7 +177,13 @@ class Server:
     @property
     def desk(self) -> WritesDesk:
         """Where an operator's orders about writes are given."""
-        return ClosedDesk(elsewhere=any(route.writes is not None for route in self.config.routes))
+        writes = self.writes
+        if writes is None:
+            return ClosedDesk(elsewhere=True)
+        # A journal may hold what was left of routes that queue nothing any more.
+        if writes.journal is None and all(route.writes is None for route in self.config.routes):
+            return ClosedDesk(elsewhere=False)
+        return writes.desk
 
     def statistics(self) -> ServerStatistics:
         """Everything that is counted."""
@@ -198,6 +204,7 @@ class Server:
             proxy=proxy,
             origins={name: origin.statistics() for name, origin in self._origins.items()},
             peers=None if self.neighbourhood is None else self.neighbourhood.statistics(),
+            writes=None if self.writes is None else self.writes.statistics(),
         )
 
     async def start(self) -> None:

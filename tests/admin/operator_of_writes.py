@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from proxy.admin.administered import Administered
 from proxy.admin.app import AdminListener
 from proxy.clock import SystemClock
 from proxy.config.settings import AdminSettings
@@ -47,6 +48,11 @@ class Operator:
         self.address = address
         self._session = session
 
+    async def metrics(self) -> str:
+        """As they are scraped."""
+        async with self._session.get("/metrics") as response:
+            return await response.text()
+
     async def ask(self, path: str, *, status: int = 200, **options: Any) -> Any:
         method = "POST" if {"json", "data"} & set(options) else "GET"
         async with self._session.request(method, URL(path, encoded=True), **options) as response:
@@ -58,9 +64,19 @@ class Operator:
 
 @asynccontextmanager
 async def listening(desk: WritesDesk, **settings: Any) -> AsyncIterator[Operator]:
+    """An admin listener before a desk and nothing else."""
+    async with administered(OnlyWrites(desk), **settings) as operator:
+        yield operator
+
+
+@asynccontextmanager
+async def administered(subject: Administered, **settings: Any) -> AsyncIterator[Operator]:
+    """An admin listener over this."""
     given = AdminSettings.model_validate({"address": "127.0.0.1:0", **settings})
-    listener = AdminListener(given, subject=OnlyWrites(desk), clock=SystemClock())
+    listener = AdminListener(given, subject=subject, clock=SystemClock())
     await listener.start()
-    async with aiohttp.ClientSession(f"http://{listener.address}") as session:
-        yield Operator(session, listener.address)
-    await listener.stop()
+    try:
+        async with aiohttp.ClientSession(f"http://{listener.address}") as session:
+            yield Operator(session, listener.address)
+    finally:
+        await listener.stop()

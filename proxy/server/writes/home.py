@@ -19,10 +19,12 @@ from proxy.origin.port import Origin
 from proxy.routing import Router
 from proxy.server.writes.keeping import kept_by
 from proxy.server.writes.routes import WriteRoute
+from proxy.writes.desk import Desk
 from proxy.writes.effects import CacheEffects
 from proxy.writes.front.write_ids import WriteIds
 from proxy.writes.policy import WritePolicy
 from proxy.writes.service import Writes
+from proxy.writes.statistics import WritesServerStatistics
 
 READY_TIMEOUT_S: Final = 30.0
 """How long a request waits for the journal that a predecessor still holds."""
@@ -58,6 +60,14 @@ class WritesHome:
             max_queued=settings.max_queued,
             max_running=settings.max_running,
         )
+        self.desk = Desk(
+            self.writes,
+            events=kept.events,
+            new_id=lambda shard: self.ids.next_id(now=clock.now(), shard=shard),
+            lives_s=self._lives_s,
+            clock=clock,
+        )
+        """Where an operator's orders are given."""
 
     def __repr__(self) -> str:
         return f"<WritesHome {self.writes!r}>"
@@ -65,6 +75,16 @@ class WritesHome:
     def _policy(self, route: str) -> WritePolicy | None:
         found = self._routes.get(route)
         return None if found is None else found.policy
+
+    def _lives_s(self, route: str) -> float:
+        """How long one of this route that nobody waits for may take until it is sent."""
+        found = self._routes.get(route)
+        return 0.0 if found is None else found.settings.async_expires_s
+
+    def statistics(self) -> WritesServerStatistics:
+        """What is counted."""
+        journal = None if self.journal is None else self.journal.statistics()
+        return WritesServerStatistics(self.writes.statistics(), journal)
 
     def use(self, routes: Mapping[str, WriteRoute], *, origins: Mapping[str, Origin], router: Router) -> None:
         """From now on by these routes and origins; what is in the lanes keeps the policy it came under."""
