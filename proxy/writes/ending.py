@@ -65,7 +65,7 @@ class Endings:
         """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it."""
         job.step(ended.step)
         result = self._result(job, job.state, ended, answered)
-        ending = Ending(result, answered.kept.rest)
+        ending = Ending(result, answered.kept.rest, answered.head)
         buried = ended.problem if job.state in DEAD_LETTERS and job.write.mode is Mode.ASYNC else None
         if buried is not None and job.policy.after_dead is AfterDead.HALT:
             await self._halt_lanes(job, buried)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from proxy.http.messages import ResponseHead
 from proxy.origin.port import OriginResponse
 from proxy.writes.write import Result
 
@@ -16,11 +17,12 @@ class Ending:
     """The end of a write, as its first waiter gets it.
 
     `rest` is the answer's body from where `result.body` stops, if that is not the whole and more is to
-    come: whoever gets it reads and closes it.
+    come: whoever gets it reads and closes it. `head` is the answer's, which `result` has in parts.
     """
 
     result: Result
     rest: OriginResponse | None = None
+    head: ResponseHead | None = None
 
 
 class Waiters:
@@ -54,7 +56,7 @@ class Waiters:
         rest = ending.rest
         for future in self._waiting.get(write_id, ()):
             if not future.done():
-                future.set_result(Ending(ending.result, rest))
+                future.set_result(Ending(ending.result, rest, ending.head))
                 rest = None
         if rest is not None:
             rest.close()

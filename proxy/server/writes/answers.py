@@ -15,6 +15,7 @@ from proxy.http.rendering import render_fields
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
 from proxy.policy.forwarding import response_fields
 from proxy.server.exchange import Exchange
+from proxy.server.head_lines import HeadLines
 from proxy.writes.front.problem_document import MEDIA_TYPE, problem_document, problem_of
 from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.states import State
@@ -46,6 +47,7 @@ class WriteAnswers:
     def __init__(self, settings: CacheSettings) -> None:
         self._name = settings.cache_name
         self._cache_status = settings.cache_status
+        self._written = HeadLines()
 
     async def ended(
         self, exchange: Exchange, ending: Ending, *, route: RouteSettings, write_id: str, retry_safe: bool
@@ -79,7 +81,7 @@ class WriteAnswers:
     async def _origins(self, exchange: Exchange, ending: Ending, route: RouteSettings) -> None:
         result, rest, writer = ending.result, ending.rest, exchange.writer
         assert result.status is not None, "there is an answer"
-        lines = self._lines(result, route)
+        lines = self._lines_of(ending, route)
         if rest is None and result.complete:
             writer.whole(result.status, lines, (result.body,), length=len(result.body))
             return
@@ -91,6 +93,16 @@ class WriteAnswers:
         while piece := await rest.read():
             await writer.write(piece)
         writer.finish()
+
+    def _lines_of(self, ending: Ending, route: RouteSettings) -> bytes:
+        """Those of an answer that came just now: its head is mostly one that came before."""
+        if ending.head is None:
+            return self._lines(ending.result, route)
+        lines = self._written.find(ending.head, route)
+        if lines is None:
+            lines = self._lines(ending.result, route)
+            self._written.keep(ending.head, route, lines)
+        return lines
 
     def _lines(self, result: Result, route: RouteSettings, *, extra: tuple[Pair, ...] = ()) -> bytes:
         assert result.status is not None, "there is an answer"

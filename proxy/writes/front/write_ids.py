@@ -14,12 +14,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 MAX_SHARDS: Final = 16**3
 
 _COUNTS: Final = 2**12
+_CHANCE: Final = 2**62 - 1
+_VARIANT: Final = 2**63
 _PATTERN: Final = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-([0-9a-f]{3})"
 )
@@ -42,6 +45,7 @@ def parse_write_id(text: str) -> WriteId | None:
     return WriteId(text, int(match[1] + match[2], 16) / 1000, int(match[3], 16))
 
 
+@lru_cache(maxsize=4096)
 def shard_of(key: str, shards: int) -> int:
     """The shard of a key among so many: fixed for ever, since what is kept and what ids say rests on it.
 
@@ -85,5 +89,6 @@ class WriteIds:
 
 
 def _text(ms: int, count: int, chance: bytes, shard: int) -> str:
-    digits = bytes([chance[0] & 0x3F | 0x80, *chance[1:]]).hex()
-    return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{count:03x}-{digits[:4]}-{digits[4:]}-{shard:03x}"
+    digits = "%016x" % (int.from_bytes(chance, "big") & _CHANCE | _VARIANT)
+    times = "%012x" % ms
+    return f"{times[:8]}-{times[8:]}-7{count:03x}-{digits[:4]}-{digits[4:]}-{shard:03x}"
