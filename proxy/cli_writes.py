@@ -156,7 +156,9 @@ def answered(options: argparse.Namespace, client: AdminClient) -> Iterator[str]:
 def _lines(command: str, answer: dict[str, Any]) -> Sequence[str]:
     match command:
         case "list":
-            return [*writes_lines(answer["writes"], now=time.time()), *_more(answer)]
+            left = ["some that were left from before are not at their lanes yet; ask again in a moment"]
+            lines = [*writes_lines(answer["writes"], now=time.time()), *_more(answer)]
+            return [*lines, *left] if answer["recovering"] else lines
         case "show":
             return write_lines(answer)
         case "dead":
@@ -187,14 +189,16 @@ def _pages(
     """So many of what is listed there, asked for page by page."""
     found: list[Any] = []
     after: str | None = None
+    first: dict[str, Any] = {}
     while True:
         size = min(_PAGE, limit - len(found))
         asked = [*query, ("limit", str(size)), *([] if after is None else [("after", after)])]
         page = client.ask_writes(path, asked)
         found += page[name]
+        first = first or page
         after = page["next"]
         if after is None or len(found) >= limit:
-            return {name: found, "next": after}
+            return {**first, name: found, "next": after}
 
 
 def _order_of_key(options: argparse.Namespace, client: AdminClient) -> dict[str, Any]:

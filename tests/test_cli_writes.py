@@ -67,6 +67,15 @@ async def test_a_key_is_paused_and_looked_at(here: DeskedJournal, command: Comma
     assert (await command("list", "--limit", "1"))[2:] == ["there may be more: raise --limit"]
 
 
+async def test_a_list_that_is_not_whole_yet_says_so(here: DeskedJournal, command: Command) -> None:
+    here.recovering = True
+    empty, told = await command("list")
+    assert (empty, told.startswith("some that were left from before are not at their lanes yet")) == (
+        "no writes",
+        True,
+    )
+
+
 async def test_a_key_goes_on_without_its_first_write(here: DeskedJournal, command: Command) -> None:
     await command("pause", "/a b")
     for number in range(2):

@@ -68,7 +68,8 @@ class Desk:
     """`proxy.writes.orders.WritesDesk` over the writes of this process.
 
     `new_id` makes the id of a write of this shard, `lives_s` tells how long after it was taken in one of this
-    route may be sent.
+    route may be sent, `recovering` whether writes that were left from before are still on their way to their
+    lanes: until then they are in no list.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Desk:
         new_id: Callable[[int], str],
         lives_s: Callable[[str], float],
         clock: Clock,
+        recovering: Callable[[], bool] = lambda: False,
     ) -> None:
         self._writes = writes
         self._store = writes.store
@@ -86,6 +88,7 @@ class Desk:
         self._new_id = new_id
         self._lives_s = lives_s
         self._clock = clock
+        self._recovering = recovering
         self._replaying: set[str] = set()
         self._readers = 0
 
@@ -129,6 +132,7 @@ class Desk:
 
     async def _list(self, order: ListWrites) -> Document:
         wanted = frozenset(order.states)
+        recovering = self._recovering()  # before the look: what comes meanwhile is no lie
         here = (
             job for job in self._writes.here(order.key) if job.write.id > order.after and job.state in wanted
         )
@@ -140,7 +144,8 @@ class Desk:
             )
             found |= {status.id: ended_document(status) for status in ended}
         ids = sorted(found)[: order.limit]
-        return {"writes": [found[one] for one in ids], "next": _next(ids, order.limit)}
+        writes = [found[one] for one in ids]
+        return {"writes": writes, "next": _next(ids, order.limit), "recovering": recovering}
 
     def _of_job(self, job: Job) -> Document:
         ahead = self._writes.ahead(job.write.id) or 0

@@ -44,6 +44,7 @@ class Desked:
     queue: WriteQueue
     store: Store
     events: EventLog
+    recovering: bool = False
     policies: dict[str, WritePolicy] = field(default_factory=lambda: {"*/": POLICY})
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class Desked:
             new_id=lambda shard: f"again{next(numbers):03}-{shard:03x}",
             lives_s=lambda _route: LIVES_S,
             clock=SystemClock(),
+            recovering=lambda: self.recovering,
         )
 
     async def order(self, order: WritesOrder) -> Any:

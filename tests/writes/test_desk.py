@@ -94,6 +94,12 @@ async def test_pages_go_over_what_waits_and_what_ended(here: DeskedJournal) -> N
     assert ids(await here.order(QUEUED)) == ["w1", "w3", "w5"]
 
 
+async def test_a_list_that_lacks_what_is_still_recovered_says_so(here: DeskedJournal) -> None:
+    assert not (await here.order(QUEUED))["recovering"]
+    here.recovering = True
+    assert await here.order(QUEUED) == {"writes": [], "next": None, "recovering": True}
+
+
 async def test_one_write_is_shown_before_and_after_its_end(here: DeskedJournal) -> None:
     await here.order(PauseKey("a"))
     await here.accept("a", write_id="w1")

@@ -66,6 +66,7 @@ class WritesHome:
             new_id=lambda shard: self.ids.next_id(now=clock.now(), shard=shard),
             lives_s=self._lives_s,
             clock=clock,
+            recovering=lambda: self.journal is not None and self.journal.recovering,
         )
         """Where an operator's orders are given."""
 
