@@ -131,6 +131,22 @@ class QueueUnavailable(RefusedError):
     """What keeps the writes cannot be read or written now; what it promised before, it still keeps."""
 
 
+class WriteLost(ProxyError):
+    """A write was given over to the worker that has them, and nobody knows what became of it."""
+
+    status = 504
+
+
+class WritesMoved(ProxyError):
+    """This process gives the writes up to another, which is to get this request and its body, `octets`."""
+
+    status = 503
+
+    def __init__(self, text: str, octets: bytes = b"") -> None:
+        super().__init__(text)
+        self.octets = octets
+
+
 class NotStored(ProxyError):
     """The client said `only-if-cached` and nothing stored may answer it (RFC 9111 §5.2.1.7)."""
 

@@ -26,7 +26,7 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.post policy.profile policy.purge_order policy.purge_rights policy.purges policy.query
             policy.ranges policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
-            peers.question peers.word workers.backoff workers.coverage workers.frames workers.place
+            peers.question peers.relay_field peers.word workers.backoff workers.coverage workers.frames workers.place
             workers.plain workers.portion workers.writes_orders writes.delivery writes.events
             writes.front.bearer_token writes.front.entities writes.front.idempotency_key
             writes.front.json_members writes.front.normal_path writes.front.prefer writes.front.principal
@@ -98,10 +98,12 @@ LAYERS: dict[str, dict[str, str]] = {
             server.listener server.own_answers
             server.standing server.parser server.tunnel_inbox server.passage server.passing server.prepared
             server.proxy server.purge_method server.purger server.request_body server.response_writer
-            server.run server.server server.serving server.writes.answers server.writes.front
+            server.run server.server server.serving server.writes.answers
+            server.writes.entrance server.writes.front server.writes.kept_body server.writes.passing_on
             server.writes.home server.writes.keeping server.writes.routes server.writes.showing
             server.writes.status verdicts peers.answer peers.answering peers.delivery
-            peers.door peers.link peers.neighbourhood peers.peers peers.shared_origin peers.statistics
+            peers.door peers.link peers.neighbourhood peers.peers peers.relay peers.relay_door peers.relayed
+            peers.shared_origin peers.shared_writes peers.statistics
             workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover
             workers.member workers.missed workers.notify workers.overseer workers.parent workers.process
             workers.sockets workers.source workers.summing workers.supervisor workers.tally workers.told

@@ -16,6 +16,7 @@ ENCODERS = "one of three of a kind: `tests/compression/test_encoders.py` holds a
 VALUES = "values that decide nothing; every test of the lanes makes them"
 LANES = "a step of a write: `tests/writes/test_scheduler.py` and `test_model.py` hold all to their order"
 PEERS = "`tests/peers/test_asking.py` and `test_faults.py` have servers ask each other through sockets"
+RELAYED = "`tests/peers/test_shared_writes.py` has servers pass writes on through sockets"
 VALUES_OF_PEERS = "values that decide nothing; the tests of asking add them up"
 WRITING = "`tests/behaviour/test_writes.py` and `test_writes_life.py` ask it through sockets"
 PURGING = "`tests/behaviour/test_purging.py` asks it through sockets"
@@ -44,6 +45,9 @@ ELSEWHERE = {
     "peers/delivery.py": PEERS,
     "peers/link.py": PEERS,
     "peers/neighbourhood.py": PEERS,
+    "peers/relay.py": RELAYED,
+    "peers/relay_door.py": RELAYED,
+    "peers/relayed.py": RELAYED,
     "peers/shared_origin.py": PEERS,
     "peers/statistics.py": VALUES_OF_PEERS,
     "server/passage.py": BY_SOCKETS,
@@ -51,9 +55,11 @@ ELSEWHERE = {
     "server/purger.py": PURGING,
     "server/serving.py": BY_SOCKETS,
     "server/writes/answers.py": WRITING,
+    "server/writes/entrance.py": RELAYED,
     "server/writes/front.py": WRITING,
     "server/writes/home.py": WRITING,
     "server/writes/keeping.py": WRITING,
+    "server/writes/passing_on.py": RELAYED,
     "server/writes/routes.py": WRITING,
     "server/writes/showing.py": WRITING,
     "server/writes/status.py": WRITING,

@@ -47,7 +47,7 @@ class Door:
         """How often another worker saw that this one lives."""
         self.listener = Listener(
             ListenSettings(address=f"unix:{self._path}"),
-            crowd=Crowd(_limits_of(limits)),
+            crowd=Crowd(limits_for_workers(limits)),
             begin=self._begin,
             refuse=self._refuse,
         )
@@ -57,7 +57,7 @@ class Door:
 
     async def start(self) -> None:
         """Listen, in the place of a predecessor that left its file. Raises: ConfigError."""
-        _check_private(self._path.parent)
+        check_private(self._path.parent)
         await self.listener.start()
 
     def _begin(
@@ -92,7 +92,7 @@ class Door:
         connection.reset()
 
 
-def _limits_of(limits: LimitsSettings) -> LimitsSettings:
+def limits_for_workers(limits: LimitsSettings) -> LimitsSettings:
     """A client's limits have been kept; those of the connection are for clients, not for workers."""
     return limits.model_copy(
         update={
@@ -107,7 +107,7 @@ def _limits_of(limits: LimitsSettings) -> LimitsSettings:
     )
 
 
-def _check_private(directory: Path) -> None:
+def check_private(directory: Path) -> None:
     """Raises: ConfigError if others than this user could come in."""
     try:
         found = directory.stat()

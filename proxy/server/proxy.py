@@ -43,8 +43,10 @@ from proxy.server.purge_method import PurgeMethod
 from proxy.server.purger import Purger
 from proxy.server.response_writer import ResponseWriter
 from proxy.server.serving import Hall, Owners, Services, Serving, answer_error
+from proxy.server.writes.entrance import StatusEntrance, WritesEntrance
 from proxy.server.writes.front import WriteFront
 from proxy.server.writes.home import WritesHome
+from proxy.server.writes.passing_on import PassingOn, WayToWrites
 from proxy.server.writes.routes import write_routes
 from proxy.server.writes.status import WriteStatusResource
 
@@ -78,10 +80,12 @@ class Proxy:
         before: Proxy | None = None,
         owners: Owners | None = None,
         owns_writes: bool = True,
+        way_to_writes: WayToWrites | None = None,
     ) -> None:
         """`before` is that of the last configuration: its cache, flights, lanes and threads are taken over.
 
-        `owns_writes`: of several workers one has all writes.
+        `owns_writes`: of several workers one has all writes. `way_to_writes` leads to who has them when they
+        are not here; None where they always are.
         """
         router = Router(config.routes)
         if before is None:
@@ -99,7 +103,9 @@ class Proxy:
             self._slicing = before._slicing
             self._compressor = before._compressor
             self.writes = before.writes
-        front, status = self._writing(config, origins=origins, router=router, clock=clock)
+        front, status = self._writing(
+            config, origins=origins, router=router, clock=clock, way=way_to_writes
+        )
         heads = PreparedHeads(
             router,
             limits=config.limits,
@@ -149,18 +155,30 @@ class Proxy:
         )
 
     def _writing(
-        self, config: Config, *, origins: Mapping[str, Origin], router: Router, clock: Clock
-    ) -> tuple[WriteFront | None, WriteStatusResource | None]:
+        self,
+        config: Config,
+        *,
+        origins: Mapping[str, Origin],
+        router: Router,
+        clock: Clock,
+        way: WayToWrites | None,
+    ) -> tuple[WriteFront | WritesEntrance | None, WriteStatusResource | StatusEntrance | None]:
         """What takes writes in and tells of them; nothing where no route queues any."""
-        home, routes = self.writes, write_routes(config.routes)
-        if home is None:
+        home, routes, keeps = self.writes, write_routes(config.routes), config.writes.journal is not None
+        if home is not None:
+            home.use(routes, origins=origins, router=router)
+        if not routes and not keeps:
             return None, None
-        home.use(routes, origins=origins, router=router)
-        if not routes and not home.keeps:
-            return None, None
+        front = status = None
+        if home is not None:
+            front = WriteFront(config, routes=routes, home=home, clock=clock)
+            status = WriteStatusResource(config, routes=routes, home=home, clock=clock)
+        if way is None:
+            return front, status
+        passing_on = PassingOn(config.cache, way=way)
         return (
-            WriteFront(config, routes=routes, home=home, clock=clock),
-            WriteStatusResource(config, routes=routes, home=home, clock=clock),
+            WritesEntrance(routes, passing_on=passing_on, keeps=keeps, home=home, front=front),
+            StatusEntrance(config.writes.path, passing_on=passing_on, home=home, resource=status),
         )
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from proxy.origin.port import Origin
 from proxy.origin.statistics import OriginStatistics
 from proxy.peers.neighbourhood import Neighbourhood
 from proxy.peers.peers import share_of_origin
+from proxy.peers.shared_writes import SharedWrites
 from proxy.peers.statistics import PeerStatistics
 from proxy.server.access_log import AccessLog, AccessLogStatistics
 from proxy.server.binding import Binding
@@ -87,7 +88,7 @@ class Server:
 
     A worker among others is given its place, the sockets of each listener, and how to tell the others of
     purges; then the admin listener is the supervisor's. A disk tier that a predecessor still holds is taken
-    later (`take_disk`).
+    later (`take_disk`), and so are the writes (`take_writes`).
     """
 
     def __init__(
@@ -99,11 +100,12 @@ class Server:
         sockets: Sequence[Sequence[Binding]] = (),
         elsewhere: Elsewhere | None = None,
         disk_later: bool = False,
+        writes_later: bool = False,
     ) -> None:
         self.config = config
         self.place = place
         self._sockets = sockets
-        self._disk_later = disk_later
+        self._disk_later, self._writes_later = disk_later, writes_later
         self._clock = clock or SystemClock()
         self._started_at, self._started_mono = self._clock.now(), self._clock.mono()
         self._started = self._draining = False
@@ -115,6 +117,11 @@ class Server:
         self.neighbourhood: Neighbourhood | None = None
         if place is not None and place.slots > 1:
             self.neighbourhood = Neighbourhood(config, place, clock=self._clock)
+        self.shared_writes: SharedWrites | None = None
+        if place is not None:
+            self.shared_writes = SharedWrites(
+                config, place, services=lambda: self.proxy.services, clock=self._clock
+            )
         ledger = self._ledger = Ledger(self._access_log, hit_share=config.access_log.hit_share)
         disk = config.cache.disk
         self._disk = None if disk is None or disk_later else DiskStore(disk, clock=self._clock)
@@ -126,6 +133,8 @@ class Server:
             disk=self._disk,
             elsewhere=elsewhere,
             owners=None if self.neighbourhood is None else self.neighbourhood.peers,
+            owns_writes=self.shared_writes is None or self.shared_writes.owns,
+            way_to_writes=None if self.shared_writes is None else self.shared_writes.way,
         )
         if self.neighbourhood is not None:
             self.neighbourhood.use(self.proxy, config, origins=self._origins)
@@ -178,7 +187,7 @@ class Server:
     def desk(self) -> WritesDesk:
         """Where an operator's orders about writes are given."""
         writes = self.writes
-        if writes is None:
+        if writes is None or (self.shared_writes is not None and not writes.is_here):
             return ClosedDesk(elsewhere=True)
         # A journal may hold what was left of routes that queue nothing any more.
         if writes.journal is None and all(route.writes is None for route in self.config.routes):
@@ -221,8 +230,8 @@ class Server:
                 await self._admin.start()
             if self.neighbourhood is not None:
                 await self.neighbourhood.start()
-            if self.writes is not None:
-                await self.writes.start()
+            if self.writes is not None and not self._writes_later:
+                await self.take_writes()
             for index, listener in enumerate(self._listeners):
                 await listener.start(self._sockets[index] if self._sockets else ())
         except BaseException:
@@ -263,6 +272,7 @@ class Server:
             ledger=self._ledger,
             before=before,
             owners=None if self.neighbourhood is None else self.neighbourhood.peers,
+            way_to_writes=None if self.shared_writes is None else self.shared_writes.way,
         )
         if self.neighbourhood is not None:
             self.neighbourhood.use(self.proxy, config, origins=self._origins)
@@ -299,6 +309,24 @@ class Server:
         self._disk = disk
         self.proxy.cache.attach(disk)
 
+    async def take_writes(self, *, clean: bool = True) -> None:
+        """Have the writes from now on, of all workers where there are several.
+
+        `clean` is False where the one before is known not to have ended well. Raises: ConfigError,
+        QueueUnavailable.
+        """
+        assert self.writes is not None, "another worker has the writes"
+        if self.shared_writes is None:
+            await self.writes.start(clean=clean)
+        else:
+            await self.shared_writes.take(self.writes, clean=clean)
+
+    async def give_writes(self) -> bool:
+        """Give them up to another process; False if something may be at an origin still. Idempotent."""
+        if self.writes is None or self.shared_writes is None:
+            return True
+        return await self.shared_writes.give(self.writes)
+
     def reopen(self) -> None:
         """SIGHUP: the access log was moved away, certificates may have been renewed."""
         if self._access_log is not None:
@@ -316,10 +344,11 @@ class Server:
             return 0
         return await self.drain()
 
-    async def drain(self) -> int:
+    async def drain(self, *, others_stay: bool = False) -> int:
         """Take no more requests and let running exchanges end; how many connections had to be cut.
 
-        The health check fails first, for `shutdown_delay_s`, so that a balancer stops sending.
+        The health check fails first, for `shutdown_delay_s`, so that a balancer stops sending. Other workers
+        that end as well may bring writes until they are gone; `others_stay` says that they do not end.
         """
         self._draining = True
         if self.config.shutdown_delay_s:
@@ -330,7 +359,9 @@ class Server:
             listener.start_draining()
         if self.neighbourhood is not None:
             self.neighbourhood.stop_answering()
-        if await self._gone_within(self.config.shutdown_timeout_s):
+        gone = await self._gone_within(self.config.shutdown_timeout_s, of_writes=not others_stay)
+        await self.give_writes()
+        if gone:
             return 0
         cut = sum(listener.cut() for listener in self._listeners)
         logger.warning("drain_timed_out cut_connections=%d", cut)
@@ -339,11 +370,7 @@ class Server:
     async def close(self) -> None:
         """Stop at once what is left. Idempotent."""
         self._draining = True
-        for listener in self._listeners:
-            listener.stop_accepting()
-            listener.cut()
-        if self.neighbourhood is not None:
-            self.neighbourhood.cut()
+        self._cut()
         if self.writes is not None:
             await self.writes.stop()
         self.proxy.close()
@@ -354,12 +381,25 @@ class Server:
             await origin.close()
         if self.neighbourhood is not None:
             await self.neighbourhood.close()
+        if self.shared_writes is not None:
+            await self.shared_writes.close()
         if self._admin is not None:
             await self._admin.stop()
         if self._access_log is not None:
             await self._access_log.close()
 
-    async def _gone_within(self, timeout_s: float, *, of_workers: bool = True) -> bool:
+    def _cut(self) -> None:
+        for listener in self._listeners:
+            listener.stop_accepting()
+            listener.cut()
+        if self.neighbourhood is not None:
+            self.neighbourhood.cut()
+        if self.shared_writes is not None:
+            self.shared_writes.cut()
+
+    async def _gone_within(
+        self, timeout_s: float, *, of_workers: bool = True, of_writes: bool = True
+    ) -> bool:
         """Whether all connections and exchanges have ended before the time is over, those of workers too."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -367,6 +407,8 @@ class Server:
                     await listener.wait_gone()
                 if of_workers and self.neighbourhood is not None:
                     await self.neighbourhood.wait_gone()
+                if of_workers and of_writes and self.shared_writes is not None:
+                    await self.shared_writes.wait_gone()
         except TimeoutError:
             return False
         return True

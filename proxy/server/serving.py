@@ -78,6 +78,7 @@ from proxy.server.prepared import OwnResource, Prepared, PreparedHeads, Unanswer
 from proxy.server.purge_method import PurgeMethod
 from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
+from proxy.server.writes.entrance import StatusEntrance, WritesEntrance
 from proxy.server.writes.front import WriteFront
 from proxy.server.writes.status import WriteStatusResource
 
@@ -119,8 +120,8 @@ class Services:
     ledger: Ledger
     echo: Echo
     owners: Owners | None = None
-    writes: WriteFront | None = None
-    write_status: WriteStatusResource | None = None
+    writes: WriteFront | WritesEntrance | None = None
+    write_status: WriteStatusResource | StatusEntrance | None = None
 
 
 class Owners(Protocol):
@@ -364,7 +365,7 @@ class Serving:
         self.exchange.writer.keep_alive &= self._body.is_eof()
         await resource.answer(self.exchange, request)
 
-    async def _write(self, front: WriteFront, prepared: Prepared) -> bool:
+    async def _write(self, front: WriteFront | WritesEntrance, prepared: Prepared) -> bool:
         """Whether the request is a write that is queued; then it is answered."""
         exchange, settings = self.exchange, prepared.route.settings
         try:

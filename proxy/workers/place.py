@@ -29,6 +29,11 @@ class WorkerPlace:
         return self.socket_dir / f"{self.generation}-{slot}.sock"
 
     @property
+    def writes_path(self) -> Path:
+        """Where whoever has the writes listens for all others, of whatever generation."""
+        return self.socket_dir / "writes.sock"
+
+    @property
     def others(self) -> tuple[int, ...]:
         """The slots of the others."""
         return tuple(slot for slot in range(self.slots) if slot != self.slot)

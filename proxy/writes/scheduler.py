@@ -141,7 +141,7 @@ class Scheduler:
         if shard not in self._shards:
             return
         self._shards[shard].closing = True
-        await self._until(lambda: not any(self._running_of(shard)), deadline_s)
+        await self.until(lambda: not any(self._running_of(shard)), deadline_s)
         self.lost(shard)
 
     def lost(self, shard: int) -> None:
@@ -236,7 +236,7 @@ class Scheduler:
     def _running_of(self, shard: int) -> Iterator[Job]:
         return (job for job in self.lanes if job.write.shard == shard and job.phase in AT_WORK)
 
-    async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+    async def until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Wait until it holds after some task's end; False if the time is over before."""
         try:
             async with asyncio.timeout(deadline_s):
@@ -332,7 +332,7 @@ class Scheduler:
     async def drain(self, *, deadline_s: float) -> bool:
         """Start nothing more and wait for what runs; False if some of it runs still at the deadline."""
         self._stopped = True
-        return await self._until(lambda: not self._tasks, deadline_s)
+        return await self.until(lambda: not self._tasks, deadline_s)
 
     def close(self) -> None:
         """Forget all jobs, and stop what runs."""

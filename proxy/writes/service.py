@@ -20,16 +20,16 @@ from proxy.origin.port import Origin
 from proxy.writes.attempting import Attempts, Effects
 from proxy.writes.ending import Endings
 from proxy.writes.forwarding import Forwarder
-from proxy.writes.job import Job, Phase
+from proxy.writes.job import AT_WORK, Job, Phase
 from proxy.writes.lanes import Lanes
 from proxy.writes.policy import WritePolicy
 from proxy.writes.port import Store, WriteQueue
-from proxy.writes.problem import Problem
+from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.scheduler import Refusal, Scheduler
 from proxy.writes.states import State
 from proxy.writes.statistics import WritesStatistics as WritesStatistics
 from proxy.writes.waiting import Ending, Waiters
-from proxy.writes.write import Mode, Write
+from proxy.writes.write import Mode, Result, Write
 
 
 class Writes:
@@ -90,9 +90,33 @@ class Writes:
     async def stop(self, *, deadline_s: float) -> bool:
         """Start nothing more, wait for what runs, keep what was promised; False if something still ran."""
         drained = await self._scheduler.drain(deadline_s=deadline_s)
+        self._tell_left()
         self._scheduler.close()
         await self._queue.close(clean=drained)
         return drained
+
+    async def until(self, condition: Callable[[], bool], *, deadline_s: float) -> bool:
+        """Wait until it holds when some attempt is over; False if the time is over before."""
+        return await self._scheduler.until(condition, deadline_s)
+
+    def _tell_left(self) -> None:
+        """Whoever waits still is told what is known: it was never sent, or nobody knows."""
+        for job in self._lanes:
+            if not self._waiters.waits(job.write.id):
+                continue
+            never = job.never_sent and job.phase not in AT_WORK and not job.write.durable
+            problem = Problem(
+                ProblemType.QUEUE_UNAVAILABLE if never else ProblemType.UNKNOWN_OUTCOME,
+                "the process that had it ended before " + ("it was sent" if never else "it did"),
+            )
+            result = Result(
+                state=State.CANCELLED if never else State.UNKNOWN,
+                attempts=job.attempts,
+                sent=not never,
+                finished_at=self._clock.now(),
+                problem=problem,
+            )
+            self._waiters.tell(job.write.id, Ending(result))
 
     # for front ends
 

@@ -43,7 +43,7 @@ from proxy.server.prepared import Prepared
 from proxy.server.request_body import ClientBody
 from proxy.server.writes.answers import WriteAnswers, retry_after
 from proxy.server.writes.home import WritesHome
-from proxy.server.writes.routes import WriteRoute
+from proxy.server.writes.routes import WriteRoute, route_taking
 from proxy.server.writes.showing import status_document
 from proxy.writes.front.bearer_token import expiry_of
 from proxy.writes.front.idempotency_key import fingerprint, idempotency_key
@@ -103,10 +103,7 @@ class WriteFront:
 
         Raises: EntityMissing where the route refuses writes whose path no entity has.
         """
-        route = self._routes.get(prepared.route.name)
-        if route is None or prepared.request.method not in route.methods:
-            return None
-        return route if route.covers(prepared.request) else None
+        return route_taking(prepared, self._routes)
 
     async def answer(
         self,
@@ -119,15 +116,16 @@ class WriteFront:
     ) -> None:
         """Take it in and answer. `forward` is what the origin is to get, but for the body.
 
-        Raises: ClientGone, ClientError (the body's framing, or its slowness), OriginError in the middle of an
-        answer.
+        Raises: ClientGone, ClientError (the body's framing, or its slowness), WritesMoved (before it was
+        taken in), OriginError in the middle of an answer.
         """
         exchange.outcome = Outcome.WRITTEN
         try:
             await self._home.ready()
             octets = b"" if body is None else await _whole(body)
-            write, promise = self._write(exchange, prepared, route, octets, forward)
-            await self._take_in(exchange, route, write, promise)
+            with self._home.inside(octets):
+                write, promise = self._write(exchange, prepared, route, octets, forward)
+                await self._take_in(exchange, route, write, promise)
         except REFUSALS as error:
             if exchange.writer.head_sent:
                 raise
@@ -271,7 +269,10 @@ class WriteFront:
             wait_s = write.not_after - write.accepted_at + budget_s + 2 * policy.origin_timeout_s
         try:
             async with asyncio.timeout(wait_s):
-                return await asyncio.shield(future)
+                if write.mode is Mode.SYNC:
+                    return await asyncio.shield(future)
+                await self._home.wait_until_end(future)  # what was promised goes on without this process
+                return future.result() if future.done() else None
         except TimeoutError:
             return None
         except asyncio.CancelledError:

@@ -7,14 +7,16 @@ from before, also of routes that queue nothing any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 from proxy.cache.cache import ResponseCache
 from proxy.clock import Clock
 from proxy.config.write_settings import WritesSettings
-from proxy.errors import QueueUnavailable
+from proxy.errors import QueueUnavailable, WritesMoved
 from proxy.origin.port import Origin
 from proxy.routing import Router
 from proxy.server.writes.keeping import kept_by
@@ -25,6 +27,7 @@ from proxy.writes.front.write_ids import WriteIds
 from proxy.writes.policy import WritePolicy
 from proxy.writes.service import Writes
 from proxy.writes.statistics import WritesServerStatistics
+from proxy.writes.waiting import Ending
 
 READY_TIMEOUT_S: Final = 30.0
 """How long a request waits for the journal that a predecessor still holds."""
@@ -42,11 +45,17 @@ class WritesHome:
         self._effects = CacheEffects(cache, router)
         self._started: asyncio.Future[None] | None = None
         self._ending: asyncio.Future[None] | None = None
+        self._stopping = asyncio.Lock()
+        self._leaving = False
+        self._inside = 0
+        self._last_left = asyncio.Event()
         self._polls = 0
+        self.ended_well = True
+        """Whether nothing was at an origin when they were stopped."""
         self.keeps = settings.journal is not None
         """Whether there is a journal: whether anything can be promised that outlives this process."""
         self.retention_s = 0.0 if settings.journal is None else settings.journal.retention_s
-        kept = kept_by(settings, clock=clock)
+        kept = self._kept = kept_by(settings, clock=clock)
         self.journal, self.store, self.events = kept.journal, kept.store, kept.events
         self.shards = kept.queue.shards
         self.ids = WriteIds(os.urandom)
@@ -96,9 +105,15 @@ class WritesHome:
 
     # life
 
-    async def start(self) -> None:
-        """Take up what was left, and take in from now on. Raises: ConfigError, QueueUnavailable."""
+    async def start(self, *, clean: bool = True) -> None:
+        """Take up what was left, and take in from now on. Raises: ConfigError, QueueUnavailable.
+
+        `clean` is False where it is known that something of a process before this one may still be at an
+        origin; a journal tells that by itself.
+        """
         loop = asyncio.get_running_loop()
+        if self._kept.memory is not None:
+            self._kept.memory.clean = clean
         if self._ending is None:
             self._ending = loop.create_future()
         await self.writes.start()
@@ -123,15 +138,77 @@ class WritesHome:
         if self._ending is not None and not self._ending.done():
             self._ending.set_result(None)
 
-    async def stop(self) -> None:
-        """Let what is at origins end within the time set, and keep the rest. Idempotent."""
+    async def stop(self) -> bool:
+        """Let what is at origins end within the time set, and keep the rest. Idempotent.
+
+        False if something may be at an origin still.
+        """
         self.announce_end()
+        async with self._stopping:
+            return await self._stop(self._settings.shutdown_timeout_s)
+
+    async def _stop(self, deadline_s: float) -> bool:
         if self._started is not None and self._started.done():
-            await self.writes.stop(deadline_s=self._settings.shutdown_timeout_s)
+            self.ended_well = await self.writes.stop(deadline_s=deadline_s)
             self._started = None
         self._effects.close()
+        return self.ended_well
+
+    # another process gets them
+
+    @property
+    def is_here(self) -> bool:
+        """Whether writes are taken in: they have been started, and are not being given up."""
+        return not self._leaving and self._started is not None and self._started.done()
+
+    @contextmanager
+    def inside(self, octets: bytes = b"") -> Iterator[None]:
+        """For what must be over before another process may have them. Raises: WritesMoved if it is too late.
+
+        `octets` is the body that was read of the request.
+        """
+        if self._leaving:
+            raise WritesMoved("another process gets the writes", octets)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._last_left.set()
+
+    async def hand_over(self) -> bool:
+        """Give them up to another process: nobody comes in, who is inside gets the answer, then it is over.
+
+        Half of the time set is for the writes that nothing keeps and for clients that wait; after that
+        nothing more is started. False if something may be at an origin still. Idempotent.
+        """
+        self._leaving = True
+        self.announce_end()
+        async with self._stopping:
+            if self._started is None or not self._started.done():
+                return self.ended_well
+            half_s = self._settings.shutdown_timeout_s / 2
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(half_s):
+                    await self._worked_off(half_s)
+            return await self._stop(half_s)
+
+    async def _worked_off(self, within_s: float) -> None:
+        """Wait until what ends with this process has ended, and who waits for it has his answer."""
+        while self._inside:
+            self._last_left.clear()
+            await self._last_left.wait()
+        await self.writes.until(lambda: not self._kept.unkept, deadline_s=within_s)
 
     # waiting
+
+    async def wait_until_end(self, future: asyncio.Future[Ending]) -> None:
+        """Wait until it is done, or the process is about to end."""
+        waited: list[asyncio.Future[Any]] = [future]
+        if self._ending is not None:
+            waited.append(self._ending)
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
 
     async def wait_ended(self, write_id: str, *, within_s: float) -> None:
         """Wait until it ended, or the server is about to, or the time is over; not while too many do."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proxy.clock import Clock
 from proxy.config.write_settings import WritesSettings
 from proxy.errors import ConfigError
+from proxy.writes.live import Live
 from proxy.writes.memory.queue import MemoryQueue
 from proxy.writes.memory.state import MemoryState
 from proxy.writes.memory.store import MemoryStore
@@ -24,14 +25,21 @@ class Kept:
     queue: WriteQueue
     store: Store
     events: EventLog
+    live: Live[Any]
     journal: Journal | None = None
+    memory: MemoryState | None = None
+
+    @property
+    def unkept(self) -> int:
+        """Writes that end with this process."""
+        return len(self.live) - self.live.durable
 
 
 def kept_by(settings: WritesSettings, *, clock: Clock) -> Kept:
     """The backend that the configuration names. Raises: ConfigError where its libraries are missing."""
     if settings.journal is None:
         state = MemoryState(clock=clock, max_writes=settings.max_queued)
-        return Kept(MemoryQueue(state), MemoryStore(state), state.events)
+        return Kept(MemoryQueue(state), MemoryStore(state), state.events, state.live, memory=state)
     try:
         from proxy.writes.embedded.journal import Journal
         from proxy.writes.embedded.queue import EmbeddedQueue
@@ -42,4 +50,4 @@ def kept_by(settings: WritesSettings, *, clock: Clock) -> Kept:
             "install Lockgate with the extra `writes`, as in `pip install lockgate[writes]`"
         ) from error
     journal = Journal(settings.journal, clock=clock)
-    return Kept(EmbeddedQueue(journal), EmbeddedStore(journal), journal.events, journal)
+    return Kept(EmbeddedQueue(journal), EmbeddedStore(journal), journal.events, journal.live, journal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from proxy.config.settings import RouteSettings
@@ -16,6 +16,7 @@ from proxy.config.write_settings import (
 from proxy.errors import EntityMissing
 from proxy.http.messages import RequestHead
 from proxy.routing import route_name
+from proxy.server.prepared import Prepared
 from proxy.writes.front.entities import EntityRule, EntityRules, compile_rule
 from proxy.writes.front.principal import PrincipalRule
 from proxy.writes.policy import Retry, WritePolicy
@@ -45,6 +46,17 @@ def write_routes(routes: Iterable[RouteSettings]) -> dict[str, WriteRoute]:
     """Those of the routes that queue writes, by the routes' names."""
     found = (_write_route(route, route.writes) for route in routes if route.writes is not None)
     return {route.name: route for route in found}
+
+
+def route_taking(prepared: Prepared, routes: Mapping[str, WriteRoute]) -> WriteRoute | None:
+    """The one of these routes that queues this request, if one does.
+
+    Raises: EntityMissing where the route refuses writes whose path no entity has.
+    """
+    route = routes.get(prepared.route.name)
+    if route is None or prepared.request.method not in route.methods:
+        return None
+    return route if route.covers(prepared.request) else None
 
 
 def _write_route(route: RouteSettings, settings: RouteWritesSettings) -> WriteRoute:

@@ -66,10 +66,10 @@ class WriteStatusResource:
 
     def covers(self, path: bytes) -> bool:
         """Whether this path is ours, and no route's."""
-        return path.startswith(self._prefix) or path == self._prefix[:-1]
+        return is_below(path, self._settings.path)
 
     async def answer(self, exchange: Exchange, request: RequestHead) -> None:
-        """Answer a request for one of our resources. Raises: ClientGone."""
+        """Answer a request for one of our resources. Raises: ClientGone, WritesMoved."""
         exchange.outcome = Outcome.ANSWERED
         try:
             await self._answer(exchange, request)
@@ -85,6 +85,10 @@ class WriteStatusResource:
             )
             return
         await self._home.ready()
+        with self._home.inside():
+            await self._tell(exchange, request, write_id, rest)
+
+    async def _tell(self, exchange: Exchange, request: RequestHead, write_id: str, rest: str) -> None:
         status = await self._home.store.status(write_id)
         if status is None:
             self._not_here(exchange, write_id)
@@ -160,6 +164,12 @@ class WriteStatusResource:
             told = f"it is {status.state}: only what was never sent can be taken back"
             problem = Problem(ProblemType.NOT_CANCELLABLE, told)
             self._answers.problem(exchange, problem, write_id=status.id, state=status.state)
+
+
+def is_below(path: bytes, prefix: str) -> bool:
+    """Whether a path is that of our resources, `writes.path`, or below it."""
+    ours = prefix.encode().rstrip(b"/")
+    return path == ours or path.startswith(ours + b"/")
 
 
 def _wait_s(request: RequestHead) -> float:
