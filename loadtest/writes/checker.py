@@ -38,9 +38,9 @@ class Verdict:
     """Attempts that the origin knew by their Idempotency-Key and did not apply again."""
     faults: int = 0
     faults_in_flight: int = 0
-    """Faults at which some attempt was at the origin, or a promised write had no end yet."""
-    faults_at_origin: int = 0
-    """Of these, those at which some attempt was at the origin."""
+    """Faults at which some write was promised, or sent to the origin, and its end not told."""
+    faults_after_sending: int = 0
+    """Of these, those at which some write was sent to the origin and its end not told."""
     violations: dict[str, int] = field(default_factory=dict)
     """By rule."""
     red_keys: int = 0
@@ -67,8 +67,8 @@ class Verdict:
         )
         if self.faults:
             yield (
-                f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were promised or at the "
-                f"origin, {self.faults_at_origin:,} while some were at the origin"
+                f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were promised or sent and "
+                f"their ends not told, {self.faults_after_sending:,} while some were sent"
             )
         for rule, number in sorted(self.violations.items()):
             yield f"WRONG: {number:,} × {rule}"
@@ -95,23 +95,30 @@ def judge(paths: Sequence[Path], *, deduplicates: bool = False, reads_of_all: bo
         whole = partition.whole
         setting = Setting(tuple(whole.faults), deduplicates, reads_of_all)
         verdict = Verdict(seeds=whole.seeds, faults=len(whole.faults))
-        at_origin, promised = _InFlight(whole.faults), _InFlight(whole.faults)
+        sent, promised = _InFlight(whole.faults), _InFlight(whole.faults)
         for history in partition.histories():
             _count(history, verdict)
-            at_origin.see((attempt.enter, attempt.leave) for attempt in history.attempts)
+            sent.see(_sent(history))
             promised.see(_promises(history))
             _note(history, list(check(history, setting)), setting, whole, verdict)
-        verdict.faults_at_origin = len(at_origin.hit)
-    verdict.faults_in_flight = len(at_origin.hit | promised.hit)
+    verdict.faults_after_sending = len(sent.hit)
+    verdict.faults_in_flight = len(sent.hit | promised.hit)
     return verdict
+
+
+def _sent(history: KeyHistory) -> Iterator[tuple[int, int]]:
+    """From when writes were at the origin to when their clients heard how they ended."""
+    for attempt in history.attempts:
+        write = history.writes.get(attempt.write)
+        ended_at = None if write is None else write.ended_at
+        yield attempt.enter, max(attempt.leave, ended_at or 0)
 
 
 def _promises(history: KeyHistory) -> Iterator[tuple[int, int]]:
     """From when to when writes were promised and had no end."""
     for write in history.writes.values():
-        ended_at = write.ok_at or write.failed_at
-        if write.accepted_at is not None and ended_at is not None:
-            yield write.accepted_at, ended_at
+        if write.accepted_at is not None and write.ended_at is not None:
+            yield write.accepted_at, write.ended_at
 
 
 def _count(history: KeyHistory, verdict: Verdict) -> None:

@@ -21,8 +21,8 @@ class ClientWrite:
     ok_at: int | None = None
     ok_version: int | None = None
     failed_at: int | None = None
-    unsure: bool = False
-    """Some try ended without a word, or with the word that nobody knows."""
+    unsure_at: int | None = None
+    """When the last try ended without a word, or with the word that nobody knows."""
     lost: str | None = None
 
     @property
@@ -34,12 +34,17 @@ class ClientWrite:
     @property
     def is_refused(self) -> bool:
         """Whether its client was told that it is not applied, and nothing speaks against that."""
-        return self.failed_at is not None and not self.unsure and self.ok_at is None
+        return self.failed_at is not None and self.unsure_at is None and self.ok_at is None
 
     @property
     def is_ended(self) -> bool:
         """Whether its client heard how it ended, be it that nobody knows."""
-        return self.ok_at is not None or self.failed_at is not None or self.unsure or self.lost is not None
+        return self.ended_at is not None or self.lost is not None
+
+    @property
+    def ended_at(self) -> int | None:
+        """When its client heard how it ended, or heard for the last time that nobody knows."""
+        return next((at for at in (self.ok_at, self.failed_at, self.unsure_at) if at is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class KeyHistory:
             case "fail":
                 write.failed_at = at
             case "info":
-                write.unsure = True
+                write.unsure_at = at
             case "lost":
                 write.lost = line["why"]
             case _:
