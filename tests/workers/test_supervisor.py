@@ -359,3 +359,41 @@ async def test_a_stop_while_it_starts_ends_it(scene: Stage, tmp_path: Path) -> N
             await asyncio.sleep(0)
         process.send(signal.SIGTERM)
         assert await process.ended() == 0
+
+
+# Writes
+
+
+@pytest.mark.parametrize("workers", [1])
+async def test_orders_about_writes_find_the_worker_that_has_them(
+    scene: Stage, tmp_path: Path, workers: int
+) -> None:
+    scene.origin.on("PUT /a").reply(204)
+    settings = {
+        "routes": [{"origin": "shop", "writes": {"mode": "async", "settle_s": 0}}],
+        "writes": {"journal": {"directory": str(tmp_path / "journal"), "min_free_bytes": 0}},
+    }
+    async with supervised(scene, tmp_path, workers=workers, **settings) as made:
+        assert (await made.ask("/writes/keys", json={"key": "/a", "do": "pause"}))[0] == 200
+        for _ in range(4):  # at whichever worker a client is
+            await scene.client(made.address).send("PUT /a", b"1").expect(202)
+        before = (await made.ask("/writes"))[1]["writes"]
+        assert len(before) == 4
+        assert (await made.statistics())["writes"]["lanes"]["deepest_lane"] == 4
+        status, told = await made.ask("/writes/none/replay", json={})
+        assert (status, "no dead letter" in told["detail"]) == (404, True)
+
+        for pid in made.pids:
+            end(pid)
+        await restarted(made, times=workers)
+        page = {"recovering": True}
+        while page["recovering"]:
+            page = (await made.ask("/writes"))[1]
+        assert [write["id"] for write in page["writes"]] == [write["id"] for write in before]
+        assert (await made.ask("/writes/keys", json={"key": "/a", "do": "resume"}))[0] == 200
+        ended, after = [], "all"
+        while len(ended) < 4:
+            page = (await made.ask(f"/writes/events?after={after}&wait=20"))[1]
+            ended += [event["id"] for event in page["events"] if "gap" not in event]
+            after = page["after"]
+        assert ended == [write["id"] for write in before]
