@@ -12,6 +12,8 @@ import asyncio
 import os
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +86,12 @@ async def _play(stage: Stage, orders: Orders, kills: int, history: ClientHistory
     killer = _Killer(stage.proxy, history, kills=kills, every=every, seed=orders.seed)
     driver = Driver(orders, history, goes_on=lambda: killer.left > 0)
     async with asyncio.TaskGroup() as group:
-        group.create_task(killer.run(driver))
-        return await driver.run()
+        killing = group.create_task(killer.run(driver))
+        watching = group.create_task(stage.proxy.watch())
+        drained = await driver.run()
+        await killing
+        watching.cancel()
+    return drained
 
 
 def play(
@@ -95,12 +101,11 @@ def play(
     queueing = Queueing(directory / "journal", _ORIGIN_TIMEOUT_S, origin_idempotent=idempotent)
     origin = (*_ORIGIN, *(("--idempotent",) if idempotent else ()))
     with staged(directory, seed=seed, queueing=queueing, origin=origin) as stage:
-        history = ClientHistory(stage.client_history, seed=seed)
-        orders = Orders(
-            stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S
-        )
-        drained = run(_play(stage, orders, kills, history))
-        history.close()
+        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
+            orders = Orders(
+                stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S
+            )
+            drained = run(_play(stage, orders, kills, history))
     verdict = judge([stage.client_history, stage.origin_history], deduplicates=idempotent, reads_of_all=True)
     return Result(verdict, drained, kills, directory)
 
@@ -133,13 +138,21 @@ def main(arguments: argparse.Namespace) -> int:
             directory=directory,
         )
     except* (NotStarted, Broken) as group:
-        print(group.exceptions[0], file=sys.stderr)
+        print(next(_leaves(group)), file=sys.stderr)
         return_status = 2
     else:
         print("\n".join(result.verdict.lines()))
         print(_judgement(result))
         return_status = 0 if result.is_right else 1
     return return_status
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 def _judgement(result: Result) -> str:

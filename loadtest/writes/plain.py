@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from loadtest.bench.candidates import NGINX, started
 from loadtest.processes import NotStarted, raise_open_files
@@ -55,9 +55,8 @@ def play(*, through: str, writes: int, clients: int, seed: int) -> Verdict:
         staged(directory, seed=seed, queueing=None, origin=delay) as stage,
         THROUGH[through](stage) as address,
     ):
-        history = ClientHistory(stage.client_history, seed=seed)
-        run(Driver(Orders(address, _MIX, writes, clients, seed=seed), history).run())
-        history.close()
+        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
+            run(Driver(Orders(address, _MIX, writes, clients, seed=seed), history).run())
     return judge([stage.client_history, stage.origin_history])
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from contextlib import closing
 
 from loadtest.processes import NotStarted
 from loadtest.writes.checker import Verdict, judge
@@ -61,10 +62,9 @@ def play(*, writes: int, clients: int, readers: int, seed: int, queued: bool = T
     directory = new_directory("read-your-writes")
     queueing = Queueing(journal=None, origin_timeout_s=10.0) if queued else None
     with staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.0005")) as stage:
-        history = ClientHistory(stage.client_history, seed=seed)
-        orders = Orders(stage.proxy.address, _MIX, writes, clients, followers=1, seed=seed)
-        run(_play(stage, orders, readers, history))
-        history.close()
+        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
+            orders = Orders(stage.proxy.address, _MIX, writes, clients, followers=1, seed=seed)
+            run(_play(stage, orders, readers, history))
     return judge([stage.client_history, stage.origin_history], reads_of_all=True)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from loadtest.processes import (
     NotStarted,
@@ -28,6 +28,7 @@ from loadtest.writes.http_client import Address
 
 RUNS = Path(".run/writes")
 _POLL_S = 0.02
+_WATCH_S = 0.5
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST_GIVEN = 32768
 _START_TIMEOUT_S = 60.0
@@ -130,6 +131,14 @@ class Proxy:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    async def watch(self) -> Never:
+        """Raises: NotStarted when it ends by itself."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self._process is not None and self._process.poll() is not None:
+                status = self._process.returncode
+                raise NotStarted(f"{self!r} ended with status {status}:\n{self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """SIGKILL to it and all its workers."""
