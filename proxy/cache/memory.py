@@ -113,8 +113,9 @@ class MemoryStore:
         match coverage:
             case Targets(keys=keys):
                 found = [(one.key, one.variant) for key in keys for one in self.variants(key)]
-                for page in coverage.pages():
-                    found += self._index.on_page(page)
+                if self._index.has_pages:
+                    for page in coverage.pages():
+                        found += self._index.on_page(page)
             case Tagged(labels=labels) if all_at_once:
                 return self._index.take(labels)
             case Tagged(labels=labels):

@@ -53,6 +53,11 @@ class PlaceIndex:
         """The places of the entries with this label."""
         return list(self._by_label.get(label, ()))
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether there is an entry that its URL alone does not tell."""
+        return bool(self._by_page)
+
     def on_page(self, page: bytes) -> list[Place]:
         """The places of the entries of this page that their URL alone does not tell."""
         return list(self._by_page.get(page, ()))

@@ -169,6 +169,11 @@ class Purging:
         """
         if kind is not None:
             self._purges[kind] += 1
+        if not places:  # mostly, where much is written: nothing is stored for it
+            self._fences.raise_fence(covers)
+            receipt = PurgeReceipt(count)
+            receipt.finish()
+            return receipt
         pending = _Pending(self._fences.raise_fence(covers), covers, soft, places, PurgeReceipt(count))
         if len(places) <= SLICE or len(self._pending) >= MAX_PENDING:
             if len(places) > SLICE:

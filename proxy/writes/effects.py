@@ -16,9 +16,8 @@ each at most this long after its commit, and nothing is fenced before.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
-
-from cachetools import LRUCache
 
 from proxy.cache.cache import ResponseCache
 from proxy.errors import ClientError
@@ -38,10 +37,23 @@ from proxy.writes.write import Write
 Names = tuple[str, ...]
 
 KNOWN_TARGETS: Final = 4096
-"""Of which the keys are remembered: entities are written again and again, and a key takes 30 µs to make."""
+"""Of which it is remembered what they are in the cache, if they are short: entities are written again and
+again, and a key takes 30 µs to make. As many again are on their way to be forgotten."""
+KNOWN_TARGET_OCTETS: Final = 512
 
-_NAMING: Final = frozenset({b"location", b"content-location"})
+_NAMING: Final = frozenset({b"location", b"content-location", b"cache-group-invalidation"})
 _NO_FIELDS: Final = Fields()
+_NO_LABELS: Final[frozenset[bytes]] = frozenset()
+_Place = tuple[str, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a target is in the cache: its keys, all that they cover (None without any), and its name."""
+
+    keys: frozenset[TargetKey]
+    coverage: Targets | None
+    names: Names
 
 
 class CacheEffects:
@@ -51,9 +63,8 @@ class CacheEffects:
         self._cache = cache
         self._router = router
         self._routes = {route.name: route for route in router.routes}
-        self._known: LRUCache[tuple[str, bytes, bytes], frozenset[TargetKey]] = LRUCache(
-            maxsize=KNOWN_TARGETS
-        )
+        self._known: dict[_Place, _Own] = {}
+        self._known_before: dict[_Place, _Own] = {}
         self._deferring = Deferring(self._purge)
 
     def __repr__(self) -> str:
@@ -63,7 +74,7 @@ class CacheEffects:
         """Find keys by these routes from now on."""
         self._router = router
         self._routes = {route.name: route for route in router.routes}
-        self._known.clear()
+        self._known, self._known_before = {}, {}
 
     def close(self) -> None:
         """Do now what was put off."""
@@ -73,7 +84,7 @@ class CacheEffects:
         """It is about to be sent: what is being filled now is not stored."""
         if policy.stale_reads_s > 0:
             return
-        labels = frozenset(write.changed_tags)
+        labels = frozenset(write.changed_tags) if write.changed_tags else _NO_LABELS
         targets: Targets | None = None
 
         def covers(key: CacheKey, found: frozenset[bytes]) -> bool:
@@ -88,6 +99,8 @@ class CacheEffects:
         """Do in this step what follows from an attempt; the targets and tags that were invalidated."""
         if effect is Effect.NONE:
             return ()
+        if _changes_itself_alone(write, head) and not policy.stale_reads_s:
+            return self._apply_to_itself(effect, write, policy)
         targets = self._targets(write, head)
         keys = self._keys(targets)
         labels = frozenset(write.changed_tags)
@@ -96,12 +109,21 @@ class CacheEffects:
             return ()
         if head is not None and b"cache-group-invalidation" in head.fields:
             labels |= invalidated_groups(_request(write), head)
-        hold_s = policy.origin_lag_s if effect is Effect.INVALIDATE else policy.origin_timeout_s
+        hold_s = _hold_s(effect, policy)
         if effect is Effect.INVALIDATE and policy.stale_reads_s > 0:
             self._deferring.purge(keys, labels, within_s=policy.stale_reads_s, hold_s=hold_s)
         else:
             self._purge(keys, labels, hold_s=hold_s)
         return _names(targets, write)
+
+    def _apply_to_itself(self, effect: Effect, write: Write, policy: WritePolicy) -> Names:
+        """The usual case: nothing but the write's own target becomes untrue."""
+        own = self._own(write.scheme, write.authority, write.target)
+        if own.coverage is not None:
+            soft = effect is Effect.SOFTEN
+            hold_s = 0.0 if soft else _hold_s(effect, policy)
+            self._cache.begin_purge(own.coverage, soft=soft, kind=PurgeKind.INVALIDATION, hold_s=hold_s)
+        return () if effect is Effect.SOFTEN else own.names
 
     async def durable(self) -> None:
         """Wait until no restart brings back what was invalidated. Raises: PurgeNotDurable."""
@@ -109,11 +131,7 @@ class CacheEffects:
 
     def _targets(self, write: Write, head: ResponseHead | None) -> tuple[RequestHead, ...]:
         """The request's own first. Without an answer's head, what is known before there is one."""
-        own = _get(write, write.target)
-        named = head is not None and not _NAMING.isdisjoint(head.fields.names())
-        if not (named or write.changed_targets):  # the usual case
-            return (own,)
-        targets = [own]
+        targets = [_get(write, write.target)]
         route = self._routes.get(write.route)
         if head is not None and route is not None:
             targets.extend(invalidated_targets(_request(write), head, route=route.settings))
@@ -127,10 +145,23 @@ class CacheEffects:
 
     def _keys_of(self, target: RequestHead) -> frozenset[TargetKey]:
         """By the route of each: Location may lead to another one than the write's."""
-        place = (target.scheme, target.authority, target.target)
+        return self._own(target.scheme, target.authority, target.target).keys
+
+    def _own(self, scheme: str, authority: bytes, target: bytes) -> _Own:
+        place = (scheme, authority, target)
         known = self._known.get(place)
+        if known is not None:
+            return known
+        known = self._known_before.get(place)
         if known is None:
-            known = self._known[place] = self._found_keys(target)
+            keys = self._found_keys(
+                RequestHead("GET", target, _NO_FIELDS, scheme=scheme, authority=authority)
+            )
+            known = _Own(keys, Targets(keys) if keys else None, (_name(target),))
+        if len(target) <= KNOWN_TARGET_OCTETS:
+            if len(self._known) >= KNOWN_TARGETS:
+                self._known, self._known_before = {}, self._known
+            self._known[place] = known
         return known
 
     def _found_keys(self, target: RequestHead) -> frozenset[TargetKey]:
@@ -155,6 +186,16 @@ class CacheEffects:
                 self._cache.begin_purge(coverage, soft=soft, kind=PurgeKind.INVALIDATION, hold_s=hold_s)
 
 
+def _changes_itself_alone(write: Write, head: ResponseHead | None) -> bool:
+    if write.changed_targets or write.changed_tags:
+        return False
+    return head is None or _NAMING.isdisjoint(head.fields.names())
+
+
+def _hold_s(effect: Effect, policy: WritePolicy) -> float:
+    return policy.origin_lag_s if effect is Effect.INVALIDATE else policy.origin_timeout_s
+
+
 def _request(write: Write) -> RequestHead:
     """The write as far as it names things; its fields are the origin's."""
     return RequestHead(write.method, write.target, _NO_FIELDS, scheme=write.scheme, authority=write.authority)
@@ -166,4 +207,8 @@ def _get(write: Write, target: bytes) -> RequestHead:
 
 def _names(targets: Iterable[RequestHead], write: Write) -> Names:
     named = (*(target.target for target in targets), *write.changed_tags)
-    return tuple(name.decode("utf-8", "backslashreplace") for name in named)
+    return tuple(map(_name, named))
+
+
+def _name(octets: bytes) -> str:
+    return octets.decode("utf-8", "backslashreplace")

@@ -89,6 +89,6 @@ class WriteIds:
 
 
 def _text(ms: int, count: int, chance: bytes, shard: int) -> str:
-    digits = "%016x" % (int.from_bytes(chance, "big") & _CHANCE | _VARIANT)
-    times = "%012x" % ms
+    digits = f"{int.from_bytes(chance, 'big') & _CHANCE | _VARIANT:016x}"
+    times = f"{ms:012x}"
     return f"{times[:8]}-{times[8:]}-7{count:03x}-{digits[:4]}-{digits[4:]}-{shard:03x}"
