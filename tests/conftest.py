@@ -1,6 +1,7 @@
 """Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failures print them.
 
-`LOCKGATE_TEST_GATE` is `off` or `eager` (`tests/scenario.py`).
+`LOCKGATE_TEST_GATE` is `off` or `eager` (`tests/scenario.py`), `LOCKGATE_TEST_WORKERS` how many workers a
+`world` has (`tests/scenario_workers.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.behaviour.one_worker import why_at_one_worker, why_left_out
 from tests.scenario import GATE, World
-from tests.scenario_workers import made
+from tests.scenario_workers import WORKERS, WorkersWorld, made
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -51,9 +53,15 @@ def _eager_gate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A scenario over plain TCP."""
+    test = request.node.originalname
+    left_out = why_left_out(test, request.node.path.name)
+    if WORKERS > 1 and left_out is not None:
+        pytest.skip(left_out)
     scenario = made(tmp_path)
+    if isinstance(scenario, WorkersWorld):
+        scenario.at_one_worker = why_at_one_worker(test) is not None
     await scenario.open()
     yield scenario
     await scenario.close()
