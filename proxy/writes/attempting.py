@@ -252,8 +252,8 @@ class Attempts:
     async def _kept(self, job: Job, sent: Attempt) -> Kept:
         if sent.response is None:
             return Kept()
-        listens = job.write.mode is Mode.SYNC and self._waiters.waits(job.write.id)
-        return await self._forwarder.keep(sent.response, job.policy, leave_rest=listens)
+        reads = self._waiters.reads(job.write.id)
+        return await self._forwarder.keep(sent.response, job.policy, leave_rest=reads)
 
 
 def _effect(reading: Reading, conclusion: Conclusion) -> Effect:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from proxy.clock import Clock
-from proxy.errors import LaneFull, QueueFull, RouteNotFound
+from proxy.errors import LaneFull, QueueFull, QueueUnavailable, RouteNotFound
 from proxy.origin.port import Origin
 from proxy.writes.attempting import Attempts, Effects
 from proxy.writes.ending import Endings
@@ -134,7 +134,8 @@ class Writes:
 
     def _check_room(self, write: Write) -> None:
         policy = self._policies(write.route)
-        assert policy is not None, f"no route is called {write.route!r}"
+        if policy is None:  # the configuration was changed while its body came
+            raise QueueUnavailable(f"No route is called {write.route} any more.")
         for key in write.keys:
             depth = self._lanes.depth(key)
             if depth >= policy.max_lane:
@@ -151,9 +152,15 @@ class Writes:
         if waiting >= policy.max_sync_lane:
             raise LaneFull(f"{waiting} clients wait for {key!r}, as many as writes.max_sync_lane allows")
 
-    def wait(self, write_id: str) -> AbstractContextManager[asyncio.Future[Ending]]:
-        """A future of the end of this write; to be asked for before the write is accepted."""
-        return self._waiters.wait(write_id)
+    def wait(
+        self, write_id: str, *, reads: bool = False
+    ) -> AbstractContextManager[asyncio.Future[Ending]]:
+        """A future of the end of this write, as `Waiters.wait`; to be asked for before it is accepted."""
+        return self._waiters.wait(write_id, reads=reads)
+
+    def waiting(self, write_id: str) -> int:
+        """How many wait for the end of this write."""
+        return self._waiters.count(write_id)
 
     def state(self, write_id: str) -> State | None:
         """The state of a write that is here; None if it is not."""

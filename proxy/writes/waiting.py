@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import OriginResponse
@@ -14,7 +14,7 @@ from proxy.writes.write import Result
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a write, as its first waiter gets it.
+    """The end of a write, as one of its waiters gets it.
 
     `rest` is the answer's body from where `result.body` stops, if that is not the whole and more is to
     come: whoever gets it reads and closes it. `head` is the answer's, which `result` has in parts.
@@ -30,6 +30,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[asyncio.Future[Ending]]] = {}
+        self._reading: set[asyncio.Future[Ending]] = set()
 
     def __repr__(self) -> str:
         return f"<Waiters for {len(self._waiting)} writes>"
@@ -41,22 +42,38 @@ class Waiters:
         """Whether anybody waits for this write."""
         return write_id in self._waiting
 
+    def count(self, write_id: str) -> int:
+        """How many wait for this write."""
+        return len(self._waiting.get(write_id, ()))
+
+    def reads(self, write_id: str) -> bool:
+        """Whether any of them would read a body that goes on."""
+        return not self._reading.isdisjoint(self._waiting.get(write_id, ()))
+
     @contextmanager
-    def wait(self, write_id: str) -> Iterator[asyncio.Future[Ending]]:
-        """A future of the end of this write, from now until the block is left."""
+    def wait(self, write_id: str, *, reads: bool = False) -> Iterator[asyncio.Future[Ending]]:
+        """A future of the end of this write, from now until the block is left.
+
+        Only who `reads` may get the rest of a body, and then has to close it.
+        """
         future: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(write_id, []).append(future)
+        if reads:
+            self._reading.add(future)
         try:
             yield future
         finally:
             self._forget(write_id, future)
 
     def tell(self, write_id: str, ending: Ending) -> None:
-        """It ended: all who wait are told, the first one who still listens gets the rest of the body."""
+        """It ended: all who wait are told, the first one who reads it gets the rest of the body."""
         rest = ending.rest
         for future in self._waiting.get(write_id, ()):
-            if not future.done():
-                future.set_result(Ending(ending.result, rest, ending.head))
+            if future.done():
+                continue
+            own = rest if future in self._reading else None
+            future.set_result(replace(ending, rest=own))
+            if own is not None:
                 rest = None
         if rest is not None:
             rest.close()
@@ -64,6 +81,7 @@ class Waiters:
     def _forget(self, write_id: str, future: asyncio.Future[Ending]) -> None:
         waiting = self._waiting[write_id]
         waiting.remove(future)
+        self._reading.discard(future)
         if not waiting:
             del self._waiting[write_id]
         if not future.done():

@@ -21,16 +21,34 @@ def _response() -> ModelResponse:
     return ModelResponse(ResponseHead(200, Fields()), deque(), cut=False)
 
 
-async def test_all_who_wait_are_told_and_the_first_one_gets_the_rest() -> None:
+async def test_all_who_wait_are_told_and_the_first_who_reads_gets_the_rest() -> None:
     waiters, rest = Waiters(), _response()
-    with waiters.wait("w1") as first, waiters.wait("w1") as second, waiters.wait("w2") as other:
+    with (
+        waiters.wait("w1") as polling,
+        waiters.wait("w1", reads=True) as first,
+        waiters.wait("w1", reads=True) as second,
+        waiters.wait("w2") as other,
+    ):
         assert waiters.waits("w1")
+        assert waiters.count("w1") == 3
+        assert waiters.reads("w1")
+        assert not waiters.reads("w2")
         waiters.tell("w1", Ending(RESULT, rest))
+        assert await polling == Ending(RESULT)
         assert (await first).rest is rest
         assert await second == Ending(RESULT)
         assert not other.done()
-    assert len(waiters) == 0
+    assert len(waiters) == waiters.count("w1") == 0
+    assert not waiters.reads("w1")
     assert not rest.closed
+
+
+async def test_a_rest_that_nobody_reads_is_closed() -> None:
+    waiters, rest = Waiters(), _response()
+    with waiters.wait("w1") as polling:
+        waiters.tell("w1", Ending(RESULT, rest))
+        assert await polling == Ending(RESULT)
+    assert rest.closed
 
 
 async def test_a_rest_that_nobody_waits_for_is_closed() -> None:

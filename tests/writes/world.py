@@ -158,7 +158,7 @@ class World:
         return put
 
     async def _client(self, put: Put) -> None:
-        with self.writes.wait(put.write.id) as future:
+        with self.writes.wait(put.write.id, reads=True) as future:
             try:
                 await self.writes.accept(put.write)
             except ProxyError as error:

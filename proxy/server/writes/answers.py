@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from proxy.config.settings import CacheSettings, RouteSettings
@@ -26,6 +27,23 @@ _JSON: Final[Pair] = (b"Content-Type", b"application/json")
 _PROBLEM: Final[Pair] = (b"Content-Type", MEDIA_TYPE)
 _NO_STORE: Final[Pair] = (b"Cache-Control", b"no-store")
 _REPLAYED: Final[Pair] = (b"Idempotent-Replayed", b"true")
+
+_OF_THE_BODY: Final = (
+    b"content-type",
+    b"content-encoding",
+    b"content-language",
+    b"content-location",
+    b"content-range",
+    b"content-digest",
+    b"repr-digest",
+    b"digest",
+    b"etag",
+    b"last-modified",
+    b"accept-ranges",
+    b"cache-control",
+    b"expires",
+)
+"""Fields that tell of a body, or how long it may be kept; not true of another one."""
 
 COME_AGAIN_S: Final = 1.0
 """Retry-After of what we could not take in now."""
@@ -77,6 +95,16 @@ class WriteAnswers:
         lines = self._lines(result, route, extra=(_REPLAYED,))
         exchange.writer.whole(result.status, lines, (result.body,), length=len(result.body))
         return True
+
+    def without_body(
+        self, exchange: Exchange, result: Result, document: Mapping[str, object], *, route: RouteSettings
+    ) -> None:
+        """An answer whose body was not kept, with a document of ours in its place. Raises: ClientGone."""
+        assert result.status is not None, "only an answer has a body"
+        rest = replace(result, fields=result.fields.without(_OF_THE_BODY))
+        body = json.dumps(document).encode() + b"\n"
+        lines = self._lines(rest, route, extra=(_JSON, _NO_STORE, _REPLAYED))
+        exchange.writer.whole(result.status, lines, (body,), length=len(body))
 
     async def _origins(self, exchange: Exchange, ending: Ending, route: RouteSettings) -> None:
         result, rest, writer = ending.result, ending.rest, exchange.writer

@@ -65,6 +65,7 @@ REFUSALS: Final = (
 )
 """Errors of a write that was not taken in; they are answered with problem documents."""
 
+_CLAIMS: Final = 3
 _ASYNC_APPLIED: Final[Pair] = (b"Preference-Applied", b"respond-async")
 
 
@@ -119,7 +120,6 @@ class WriteFront:
         Raises: ClientGone, ClientError (the body's framing, or its slowness), WritesMoved (before it was
         taken in), OriginError in the middle of an answer.
         """
-        exchange.outcome = Outcome.WRITTEN
         try:
             await self._home.ready()
             octets = b"" if body is None else await _whole(body)
@@ -164,7 +164,7 @@ class WriteFront:
             expires_s = min(expires_s, preferred.wait_s)
         not_after = now + expires_s
         credentials_end = expiry_of(request.fields)
-        if credentials_end is not None:
+        if credentials_end is not None and credentials_end > now:  # else the origin is to say so
             not_after = min(not_after, credentials_end)
         write = Write(
             id=self._home.ids.next_id(now=now, shard=shard),
@@ -219,7 +219,7 @@ class WriteFront:
             await self._queued(exchange, route, write, promise)
             return
         expires_at = write.accepted_at + route.settings.idempotency.retention_s
-        claim = await self._home.store.claim(write.idempotency, write.id, expires_at=expires_at)
+        claim = await self._claim(write.idempotency, write.id, expires_at=expires_at)
         if claim.kind is not ClaimKind.OURS:
             await self._claimed(exchange, route, write, promise, claim)
             return
@@ -230,13 +230,23 @@ class WriteFront:
                 await self._home.store.unclaim(write.id)
             raise
 
+    async def _claim(self, idempotency: Idempotency, write_id: str, *, expires_at: float) -> Claim:
+        """Ask again where the first one has just been refused: its key is free in a moment."""
+        store = self._home.store
+        for _ in range(_CLAIMS):
+            claim = await store.claim(idempotency, write_id, expires_at=expires_at)
+            if claim.kind is not ClaimKind.RUNNING or await store.status(claim.write_id) is not None:
+                return claim
+        raise QueueUnavailable("Others with this Idempotency-Key come and are refused; try again.")
+
     async def _queued(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
         writes = self._home.writes
+        exchange.outcome = Outcome.WRITTEN
         if promise.wait_s == 0.0:
             await writes.accept(write)
             await self._accepted(exchange, write.id, promise)
             return
-        with writes.wait(write.id) as future:
+        with writes.wait(write.id, reads=True) as future:
             await writes.accept(write)
             ending = await self._ending(route, write, promise, future)
         if ending is None and promise.mode is Mode.ASYNC:
@@ -266,7 +276,7 @@ class WriteFront:
         if wait_s is None:  # longer than any write can take that does not find its lane held
             policy = route.policy
             budget_s = policy.retry_of(write.method).budget_s
-            wait_s = write.not_after - write.accepted_at + budget_s + 2 * policy.origin_timeout_s
+            wait_s = max(0.0, write.not_after - write.accepted_at) + budget_s + 2 * policy.origin_timeout_s
         try:
             async with asyncio.timeout(wait_s):
                 if write.mode is Mode.SYNC:
@@ -274,11 +284,18 @@ class WriteFront:
                 await self._home.wait_until_end(future)  # what was promised goes on without this process
                 return future.result() if future.done() else None
         except TimeoutError:
-            return None
+            return future.result() if future.done() else None
         except asyncio.CancelledError:
-            if route.settings.client_gone is ClientGoneRule.CANCEL and write.mode is Mode.SYNC:
+            if future.done():  # both in one step: nobody is there to read on
+                _close(future.result())
+            elif self._takes_back(route, write):
                 self._home.writes.cancel(write.id)
             raise
+
+    def _takes_back(self, route: WriteRoute, write: Write) -> bool:
+        """Whether a write is of no use when this client of it leaves."""
+        cancels = route.settings.client_gone is ClientGoneRule.CANCEL and write.mode is Mode.SYNC
+        return cancels and self._home.writes.waiting(write.id) == 1
 
     def _retry_safe(self, route: WriteRoute, write: Write) -> bool:
         """Whether the client may send it again without doing it twice."""
@@ -291,10 +308,15 @@ class WriteFront:
         await self._running(exchange, 202, write_id, extra)
 
     async def _running(self, exchange: Exchange, status: int, write_id: str, extra: tuple[Pair, ...]) -> None:
-        found = await self._home.store.status(write_id)
-        document = {"id": write_id} if found is None else status_document(found, self._home.writes)
         fields = (*self._place(write_id), *extra)
-        self.answers.document(exchange, status, document, *fields)
+        self.answers.document(exchange, status, await self._document(write_id), *fields)
+
+    async def _document(self, write_id: str) -> dict[str, object]:
+        """What is known of one that was taken in, whatever has become of the journal since."""
+        found = None
+        with contextlib.suppress(QueueUnavailable):
+            found = await self._home.store.status(write_id)
+        return {"id": write_id} if found is None else status_document(found, self._home.writes)
 
     def _place(self, write_id: str) -> tuple[Pair, ...]:
         """Where the write is looked at, and when that is worth it."""
@@ -308,17 +330,21 @@ class WriteFront:
     ) -> None:
         """The key is another write's."""
         first_id, until = claim.write_id, claim.expires_at
+        exchange.outcome = Outcome.REFUSED if claim.kind is ClaimKind.MISMATCH else Outcome.WRITTEN
         match claim.kind:
             case ClaimKind.MISMATCH:
                 told = (
                     "this Idempotency-Key came with another request before; send a new key, or that request"
                 )
                 problem = Problem(ProblemType.IDEMPOTENCY_MISMATCH, told)
-                self.answers.problem(exchange, problem, write_id=first_id, expires_at=until)
+                # Not which write has it: an id is all that it may take to see that one, and keys are guessed.
+                self.answers.problem(exchange, problem, expires_at=until)
             case ClaimKind.FINISHED:
                 await self._again(exchange, route, write, first_id)
             case _ if route.settings.idempotency.concurrent is OnRunning.ATTACH:
-                await self._attach(exchange, route, replace(write, id=first_id), promise)
+                # It is another's, and promised: who leaves takes nothing back.
+                first = replace(write, id=first_id, mode=Mode.ASYNC)
+                await self._attach(exchange, route, first, promise)
             case _:
                 told = "the first request with this Idempotency-Key has not ended yet"
                 problem = Problem(ProblemType.IDEMPOTENCY_IN_PROGRESS, told)
@@ -329,15 +355,15 @@ class WriteFront:
     async def _again(self, exchange: Exchange, route: WriteRoute, write: Write, first_id: str) -> None:
         """Give the answer of the first request again."""
         result = await self._home.store.result(first_id)
-        is_told = result is not None and self.answers.replayed(
-            exchange,
-            result,
-            route=self._route_settings[route.name],
-            write_id=first_id,
-            retry_safe=self._retry_safe(route, write),
-        )
-        if not is_told:  # its answer was too large to be kept: what became of it is all that is known
-            await self._running(exchange, 200, first_id, ())
+        if result is None:
+            told = "the first request with this Idempotency-Key has ended; its answer is not kept any more"
+            self.answers.problem(exchange, Problem(ProblemType.GONE, told), write_id=first_id)
+            return
+        settings = self._route_settings[route.name]
+        safe = self._retry_safe(route, write)
+        if not self.answers.replayed(exchange, result, route=settings, write_id=first_id, retry_safe=safe):
+            document = await self._document(first_id)
+            self.answers.without_body(exchange, result, document, route=settings)
 
     async def _attach(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
         """Wait with the first request for its end; `write` has its id."""
@@ -347,10 +373,17 @@ class WriteFront:
         with self._home.writes.wait(write.id) as future:
             if await self._home.store.result(write.id) is None:
                 await self._ending(route, write, promise, future)
-        if await self._home.store.result(write.id) is None:
-            await self._accepted(exchange, write.id, promise)
-        else:
+        if await self._home.store.result(write.id) is not None:
             await self._again(exchange, route, write, write.id)
+        elif await self._home.store.status(write.id) is None:
+            raise QueueUnavailable("The first request with this Idempotency-Key was not kept; try again.")
+        else:
+            await self._accepted(exchange, write.id, promise)
+
+
+def _close(ending: Ending) -> None:
+    if ending.rest is not None:
+        ending.rest.close()
 
 
 async def _whole(body: ClientBody) -> bytes:

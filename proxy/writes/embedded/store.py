@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from proxy.errors import QueueUnavailable
+from proxy.tasks import spawn
 from proxy.writes.embedded.database import Database
 from proxy.writes.embedded.jobs import dead_place, ended_place
 from proxy.writes.embedded.journal import Journal
@@ -79,9 +83,19 @@ class EmbeddedStore:
     async def claim(self, idempotency: Idempotency, write_id: str, *, expires_at: float) -> Claim:
         """Take the key for this write unless another one has it."""
         now = self._journal.clock.now()
-        return await self._journal.read(
-            lambda database: database.claims.claim(idempotency, write_id, expires_at=expires_at, now=now)
-        )
+        try:
+            return await self._journal.read(
+                lambda database: database.claims.claim(idempotency, write_id, expires_at=expires_at, now=now)
+            )
+        except asyncio.CancelledError:
+            # It is done all the same, and nobody would ever free the key.
+            _task = spawn(self._void(write_id), name="void claim")
+            raise
+
+    async def _void(self, write_id: str) -> None:
+        """Free a key that no write was put for. A read, as the claim is: the two stay in their order."""
+        with contextlib.suppress(QueueUnavailable):  # nothing is kept any more, and no claim is
+            await self._journal.read(lambda database: database.claims.void(write_id))
 
     async def unclaim(self, write_id: str) -> None:
         """Free the key of a write that was refused."""
