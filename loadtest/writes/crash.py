@@ -29,7 +29,7 @@ _LONGEST_PAUSE_S = 0.05
 _ORIGIN_TIMEOUT_S = 1.5
 _CUT_S = 0.7
 """After which an attempt takes effect whose connection is gone; less than Lockgate allows it."""
-_QUIET_S = 3 * _ORIGIN_TIMEOUT_S
+_QUIET_S = _ORIGIN_TIMEOUT_S
 _ORIGIN = (
     "--delay", "0.001-0.005",
     "--fault", "fail=0.002", "--fault", "fail=0.002:503", "--fault", "drop=0.0005", "--fault", "lose=0.0005",
@@ -100,12 +100,14 @@ def play(
     """Write and kill, and judge. Raises: NotStarted."""
     queueing = Queueing(directory / "journal", _ORIGIN_TIMEOUT_S, origin_idempotent=idempotent)
     origin = (*_ORIGIN, *(("--idempotent",) if idempotent else ()))
-    with staged(directory, seed=seed, queueing=queueing, origin=origin) as stage:
-        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
-            orders = Orders(
-                stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S
-            )
-            drained = run(_play(stage, orders, kills, history))
+    with (
+        staged(directory, seed=seed, queueing=queueing, origin=origin) as stage,
+        closing(ClientHistory(stage.client_history, seed=seed)) as history,
+    ):
+        orders = Orders(
+            stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S
+        )
+        drained = run(_play(stage, orders, kills, history))
     verdict = judge([stage.client_history, stage.origin_history], deduplicates=idempotent, reads_of_all=True)
     return Result(verdict, drained, kills, directory)
 

@@ -54,9 +54,9 @@ def play(*, through: str, writes: int, clients: int, seed: int) -> Verdict:
     with (
         staged(directory, seed=seed, queueing=None, origin=delay) as stage,
         THROUGH[through](stage) as address,
+        closing(ClientHistory(stage.client_history, seed=seed)) as history,
     ):
-        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
-            run(Driver(Orders(address, _MIX, writes, clients, seed=seed), history).run())
+        run(Driver(Orders(address, _MIX, writes, clients, seed=seed), history).run())
     return judge([stage.client_history, stage.origin_history])
 
 

@@ -61,10 +61,12 @@ def play(*, writes: int, clients: int, readers: int, seed: int, queued: bool = T
     """Write and read, and judge; every read is held against the answers of all. Raises: NotStarted."""
     directory = new_directory("read-your-writes")
     queueing = Queueing(journal=None, origin_timeout_s=10.0) if queued else None
-    with staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.0005")) as stage:
-        with closing(ClientHistory(stage.client_history, seed=seed)) as history:
-            orders = Orders(stage.proxy.address, _MIX, writes, clients, followers=1, seed=seed)
-            run(_play(stage, orders, readers, history))
+    with (
+        staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.0005")) as stage,
+        closing(ClientHistory(stage.client_history, seed=seed)) as history,
+    ):
+        orders = Orders(stage.proxy.address, _MIX, writes, clients, followers=1, seed=seed)
+        run(_play(stage, orders, readers, history))
     return judge([stage.client_history, stage.origin_history], reads_of_all=True)
 
 
