@@ -24,8 +24,6 @@ class SystemClock:
 
     __slots__ = ()
 
-    def now(self) -> float:
-        return time.time()
-
-    def mono(self) -> float:
-        return time.monotonic()
+    # The functions themselves: an exchange reads its clocks some twenty times.
+    now = staticmethod(time.time)
+    mono = staticmethod(time.monotonic)

@@ -36,8 +36,9 @@ class Deadlines:
 
     def clear(self) -> None:
         """Nobody waits any more."""
-        self._pending.clear()
-        self._set_alarm()
+        if self._pending or self._alarm is not None:
+            self._pending.clear()
+            self._set_alarm()
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

@@ -102,6 +102,41 @@ class FlightTable(Protocol):
 class Flight:
     """One forward request in progress. Made by `Flights`."""
 
+    __slots__ = (
+        "_cache",
+        "_clock",
+        "_deadlines",
+        "_entry_terms",
+        "_head_waiters",
+        "_herald",
+        "_initial_age_s",
+        "_keeping",
+        "_memo",
+        "_origin_s",
+        "_received_at",
+        "_received_mono",
+        "_search",
+        "_seats",
+        "_stream",
+        "_table",
+        "_task",
+        "_validated",
+        "asked_mono",
+        "body",
+        "ending",
+        "epoch",
+        "head",
+        "key",
+        "plan",
+        "started_mono",
+        "state",
+        "tags",
+        "variant",
+        "varies_on",
+        "waiters_served",
+        "word",
+    )
+
     def __init__(self, plan: FlightPlan, *, cache: ResponseCache, table: FlightTable) -> None:
         self.plan = plan
         self.state = State.ASKING
@@ -138,7 +173,7 @@ class Flight:
 
     def start(self) -> None:
         """Begin to ask."""
-        self._task = spawn(self._run(), name=f"flight {self.plan.key!r}")
+        self._task = spawn(self._run(), name="flight")
         self._task.add_done_callback(self._task_done)
 
     # seats
@@ -332,7 +367,7 @@ class Flight:
             now=now,
             close_delimited=self.body.ends_with_connection,
             has_fallback=head.status >= 500 and self._has_fallback(),
-            own_conditions=self._has_clients_conditions(),
+            own_conditions=self._has_clients_conditions(taken.judged.status),
         )
         self._learn(learn(self.plan, head, verdict, cache=self._cache))
         self._settle_all(verdict, head, leader_head, raw.status)
@@ -357,9 +392,14 @@ class Flight:
         if word.from_store:
             self._origin_s = 0.0
 
-    def _has_clients_conditions(self) -> bool:
-        """Whether the origin was sent a Range or conditions that are neither a validation's nor a slice's."""
+    def _has_clients_conditions(self, status: int) -> bool:
+        """Whether the origin was sent a Range or conditions that are neither a validation's nor a slice's.
+
+        Of a whole answer to a request without Range it makes no difference, and is not looked for.
+        """
         plan = self.plan
+        if status == 200 and b"range" not in plan.request.fields:
+            return False
         return plan.slice is None and not plan.validating.entries and _is_conditional(plan.forward)
 
     def _has_fallback(self) -> bool:

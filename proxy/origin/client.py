@@ -150,10 +150,13 @@ class OriginClient:
         """A connection, counted in its target's `outstanding`; each target is tried once at most."""
         errors: dict[Target, OriginError] = {}
         while True:
-            target = await self._choose(errors)
+            target = (None if errors else self._choose_now()) or await self._choose(errors)
             target.outstanding += 1
+            kept = None if new else self._take_kept(target, fresh_only=fresh_only)
+            if kept is not None:
+                return kept
             try:
-                connection = await self._connect(target, fresh_only=fresh_only, new=new)
+                connection = await self._connect(target)
             except OriginError as error:
                 target.outstanding -= 1
                 errors[target] = error
@@ -164,15 +167,19 @@ class OriginClient:
                 target.requests += 1
                 return connection
 
-    async def _connect(self, target: Target, *, fresh_only: bool, new: bool) -> OriginConnection:
-        on_trial = (
-            target.left_out_until is not None
-        )  # chosen all the same: ours is the one request that tries
-        if not (new or on_trial):
-            kept = self._pool.take(target, fresh_only=fresh_only)
-            if kept is not None:
-                self._reused += 1
-                return kept
+    def _take_kept(self, target: Target, *, fresh_only: bool) -> OriginConnection | None:
+        if target.left_out_until is not None:  # on trial: only a new connection tells
+            return None
+        kept = self._pool.take(target, fresh_only=fresh_only)
+        if kept is not None:
+            self._reused += 1
+            target.requests += 1
+        return kept
+
+    async def _connect(self, target: Target) -> OriginConnection:
+        """A new connection."""
+        # Chosen although it was left out: ours is the one request that tries.
+        on_trial = target.left_out_until is not None
         try:
             connection = await self._connector.connect(target)
         except OriginError as error:
@@ -194,6 +201,13 @@ class OriginClient:
     def _is_sole(self, target: Target) -> bool:
         """Whether there is no other target at all: leaving it out would only add to the outage."""
         return all(other is target for group in self._groups for other in group.targets)
+
+    def _choose_now(self) -> Target | None:
+        """The first to try, if it is a primary whose address is known: the usual case."""
+        first = self._groups[0]
+        if not first.is_ready():
+            return None
+        return self._balancer.choose(first.targets, (), now=self._clock.mono())
 
     async def _choose(self, errors: dict[Target, OriginError]) -> Target:
         """The next target to try: a backup only when every primary is left out or has just failed.

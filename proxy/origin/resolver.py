@@ -91,15 +91,19 @@ class TargetGroup:
         self.targets: tuple[Target, ...] = ()
         self._collect()
 
+    def is_ready(self) -> bool:
+        """Whether there are targets; a look-up that is due begins behind our back."""
+        if self._clock.mono() >= self._due and self._task is None:
+            self._task = spawn(self._look_up_all(), name=f"look up origin {self._origin}")
+        return bool(self.targets)
+
     async def ready(self) -> None:
         """Wait for the first look-up; a later one that is due begins behind our back.
 
         Raises: OriginError if no address of the group has a target. Cancelling it leaves the look-up to
         the others who wait for it.
         """
-        if self._clock.mono() >= self._due and self._task is None:
-            self._task = spawn(self._look_up_all(), name=f"look up origin {self._origin}")
-        if self.targets:
+        if self.is_ready():
             return
         if self._task is not None:
             await asyncio.shield(self._task)

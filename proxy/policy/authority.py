@@ -47,6 +47,7 @@ def _is_ipv6(host: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)  # half a dozen times for each new head
 def normal_authority(authority: bytes, *, scheme: str) -> bytes:
     """The authority in lower case, without the port that is the scheme's default or empty (RFC 9110 §4.2.3).
 

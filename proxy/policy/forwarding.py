@@ -51,6 +51,9 @@ _OTHER_TARGETS = _OTHER_URLS | frozenset({b"x-http-method", b"x-http-method-over
 _NEVER_COPIED = frozenset({b"host", b"expect"})
 """Host is written anew, Expect by the adapter."""
 
+_TAGGED = frozenset({b"if-match", b"if-none-match"})
+"""What may hold entity tags of ours, of which the origin knows its own."""
+
 _LEADERS_OWN = _OTHER_TARGETS | {
     b"if-match",
     b"if-none-match",
@@ -104,11 +107,26 @@ def forward_fields(
     kept = _kept_of_request(request, route, client, leader_of_flight or bool(revalidate))
     added = (*_client_fields(request, kept, client), *revalidate, _via(request.minor_version, via_name))
     fields = Fields((host, *kept, *added))
-    if route.compression.enabled:
+    if route.compression.enabled and (revalidate or not _TAGGED.isdisjoint(request.fields.names())):
         fields = conditions_for_origin(fields)
     fields = apply_rules(fields, route.request_headers)  # rules cannot name Host
     assert_safe(fields)
     return fields
+
+
+def with_conditions(plain: Fields, conditions: tuple[Pair, ...], *, route: RouteSettings) -> Fields | None:
+    """The fields of a flight's forward request with these conditions, from those of one without any.
+
+    None where the route's own rules might have to do with them: then `forward_fields` has to be asked.
+
+    Raises: OriginProtocolError if a field cannot be written.
+    """
+    rules = route.request_headers
+    if rules.remove or rules.set or rules.add:
+        return None
+    added = Fields(conditions)
+    assert_safe(added)
+    return plain.with_added(*(conditions_for_origin(added) if route.compression.enabled else added))
 
 
 def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: ClientAddress) -> RequestHead:
@@ -119,7 +137,7 @@ def seen_by_origin(request: RequestHead, *, route: RouteSettings, client: Client
     proxies that have it.
     """
     dropped = _dropped_of_request(request, route, leader_of_flight=False) - {b"host"}  # which is in the key
-    names = {name.replace(b"_", b"-") for name in request.fields.names()}
+    names = [_canonical(name) for name in request.fields.names()]
     reduced = route.cache.accept_encoding is not None
     if not reduced and dropped.isdisjoint(names) and (client.trusted or not any(map(_is_claim, names))):
         return request  # the usual case, on the way of every hit
@@ -179,7 +197,7 @@ def _kept_of_request(
     accept_encoding = _accept_encoding(request, route)
     kept = []
     for name, value in end_to_end(request.fields):
-        canonical = name.lower().replace(b"_", b"-")
+        canonical = _canonical(name)
         if canonical in dropped or (not client.trusted and _is_claim(canonical)):
             continue
         if canonical == b"accept-encoding" and accept_encoding is not None:
@@ -223,6 +241,11 @@ def _dropped(leader_of_flight: bool, may_be_stored: bool, strips_cookies: bool) 
 
 
 @lru_cache(maxsize=1024)  # asked of each field of each new head, and there are a few dozen names
+def _canonical(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
+
+
+@lru_cache(maxsize=1024)
 def _is_claim(canonical: bytes) -> bool:
     return canonical in _CLIENT_CLAIMS or canonical.startswith(b"x-forwarded-")
 

@@ -56,7 +56,7 @@ from proxy.http.rendering import render_fields
 from proxy.origin.port import ForwardRequest, Origin
 from proxy.peers.question import Question, question_of
 from proxy.policy.cache_status import CacheStatus, ForwardReason, format_cache_status
-from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields
+from proxy.policy.forwarding import ClientAddress, ends_here, forward_fields, with_conditions
 from proxy.policy.key_parts import slice_key
 from proxy.policy.keys import CacheKey
 from proxy.policy.partial import slice_in
@@ -531,7 +531,7 @@ class Serving:
         prepared = self.exchange.prepared
         assert prepared is not None, "what may be shared has a route"
         request = prepared.request
-        if alone and not conditions:
+        if alone and not conditions and not _CONDITIONS.isdisjoint(request.fields.names()):
             conditions = tuple(pair for pair in request.fields if pair[0].lower() in _CONDITIONS)
         forward = self._forward_request(
             request, prepared.route.settings, leader_of_flight=True, conditions=conditions
@@ -604,10 +604,9 @@ class Serving:
         upgrade: bytes | None = None,
         expect_continue: bool = False,
     ) -> ForwardRequest:
+        plain = self._plain_forward_request(request, route, leader_of_flight)
         if conditions:
-            plain = self._new_forward_request(request, route, leader_of_flight, conditions)
-        else:
-            plain = self._plain_forward_request(request, route, leader_of_flight)
+            return self._conditional_forward_request(plain, request, route, leader_of_flight, conditions)
         if body is None and upgrade is None and not expect_continue:
             return plain
         return ForwardRequest(
@@ -633,6 +632,19 @@ class Serving:
             if len(forwards) < FORWARDS_OF_A_HEAD:
                 forwards[place] = found
         return found
+
+    def _conditional_forward_request(
+        self,
+        plain: ForwardRequest,
+        request: RequestHead,
+        route: RouteSettings,
+        leader_of_flight: bool,
+        conditions: tuple[Pair, ...],
+    ) -> ForwardRequest:
+        fields = with_conditions(plain.fields, conditions, route=route) if leader_of_flight else None
+        if fields is None:
+            return self._new_forward_request(request, route, leader_of_flight, conditions)
+        return ForwardRequest(plain.method, plain.target, fields, may_repeat=plain.may_repeat)
 
     def _new_forward_request(
         self, request: RequestHead, route: RouteSettings, leader_of_flight: bool, conditions: tuple[Pair, ...]

@@ -21,6 +21,7 @@ from proxy.policy.forwarding import (
     loops,
     response_fields,
     seen_by_origin,
+    with_conditions,
 )
 from tests.policy.heads import NOW, fields_of, request, response, route
 
@@ -194,6 +195,37 @@ def test_other_directives_of_a_leader_go_on() -> None:
     fields = forwarded("Cache-Control: no-cache, max-stale=5|Pragma: no-cache", leader=True)
     assert fields.get(b"cache-control") == b"no-cache"
     assert fields.get(b"pragma") == b"no-cache"
+
+
+CONDITIONS: tuple[Pair, ...] = (
+    (b"If-None-Match", b'"abc--gzip", "other"'),
+    (b"If-Modified-Since", b"Thu, 01 Jan 2026 00:00:00 GMT"),
+)
+
+
+@pytest.mark.parametrize("compression", [False, True])
+@pytest.mark.parametrize(
+    "asked", ["Accept: */*", 'If-None-Match: "mine"|If-Match: *|Range: bytes=0-1|X-A: b']
+)
+def test_conditions_are_added_to_what_is_forwarded_without_any(asked: str, compression: bool) -> None:
+    settings = {"compression": {"enabled": compression}}
+    plain = forwarded(asked, leader=True, **settings)
+    found = with_conditions(plain, CONDITIONS, route=route(**settings))
+    assert found is not None
+    assert sorted(found) == sorted(forwarded(asked, leader=True, revalidate=CONDITIONS, **settings))
+
+
+@pytest.mark.parametrize(
+    "rules", [{"remove": ["If-None-Match"]}, {"set": {"If-None-Match": "*"}}, {"add": {"X-A": "b"}}]
+)
+def test_where_a_route_has_rules_conditions_are_for_them_to_see(rules: dict[str, Any]) -> None:
+    settings = route(request_headers=rules)
+    assert with_conditions(forwarded(leader=True), CONDITIONS, route=settings) is None
+
+
+def test_conditions_that_cannot_be_written_are_refused() -> None:
+    with pytest.raises(OriginProtocolError):
+        with_conditions(forwarded(leader=True), ((b"If-None-Match", b'"a\r\nX: y"'),), route=route())
 
 
 @pytest.mark.parametrize("leader", [True, False])
