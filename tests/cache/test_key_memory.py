@@ -105,3 +105,16 @@ def test_the_pages_of_which_a_variance_is_known_are_bounded(keys: KeyMemory) -> 
         keys.learn_search(key, NO_UTM)
     assert keys.under_search(pages[0]) == pages[0]
     assert keys.under_search(pages[3]) != pages[3]
+
+
+def test_a_mark_that_was_just_made_is_as_good_as_a_new_one(keys: KeyMemory, clock: ManualClock) -> None:
+    for reason, later_s, ends_s in [
+        (Reason.PRIVATE, 0.0, 10.0),
+        (Reason.PRIVATE, 0.05, 9.95),  # within a hundredth of its time: left as it is
+        (Reason.PRIVATE, 1.0, 10.0),
+        (Reason.NO_STORE, 0.05, 10.0),
+    ]:
+        clock.advance(later_s)
+        keys.mark_not_shareable(b"k", (), reason, for_s=10.0)
+        assert keys.not_shareable(b"k", ()) is reason
+        assert keys._not_shareable[b"k", ()][0] == pytest.approx(clock.mono() + ends_s)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.coalesce.answer import Outcome
+from proxy.server.gate import Gate
 from tests.server.twins import Twins
 
 HEAD = b"GET /long?size=300 HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -312,5 +313,43 @@ async def test_a_body_behind_a_head_is_no_request() -> None:
     twins = await warm()
     head = b"POST /long?size=300 HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n" % len(HEAD)
     await twins.send(head, HEAD, HEAD)
+    assert twins.agree
+    twins.close()
+
+
+async def test_what_was_no_hit_a_moment_ago_is_not_looked_at_and_then_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.server.gate_keeper.NOT_A_HIT_S", 0.05)
+    head = b"GET /short?size=30 HTTP/1.1\r\nHost: shop\r\n\r\n"
+    twins = Twins()
+    twins.connect()
+    for _ in range(6):
+        twins.clock.advance(0.06)
+        await twins.send(head)
+    before = ways(twins)
+    assert sum(before) >= 2
+    twins.clock.advance(4.0)
+    for _ in range(3):  # stale, then fresh again, and yet at rest
+        await twins.send(head)
+    assert ways(twins) == before
+    twins.clock.advance(0.06)
+    for _ in range(3):
+        await twins.send(head)
+    assert sum(ways(twins)) == sum(before) + 3
+    assert twins.agree
+    twins.close()
+
+
+async def test_the_heads_that_rest_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.server.gate_keeper.NOT_A_HIT_S", 60.0)
+    monkeypatch.setattr("proxy.server.gate.DECLINED", 4)
+    twins = Twins()
+    twins.connect()
+    for number in range(12):
+        await twins.send(b"GET /private?size=1 HTTP/1.1\r\nHost: shop\r\nCookie: %d\r\n\r\n" % number)
+    gate = twins.with_gate.listener.gate_for("192.0.2.7")
+    assert isinstance(gate, Gate)
+    assert 0 < len(gate._declined) <= 4
     assert twins.agree
     twins.close()
