@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from proxy.config.base import MiB, Settings
 from proxy.config.values import CookieName, FieldName, Method, PathPrefix
 from proxy.writes.front.entities import compile_rule
 from proxy.writes.policy import AfterDead
+
+_NEVER_QUEUED: Final = frozenset({"GET", "HEAD", "TRACE", "CONNECT", "PURGE"})
+"""Answered from what is stored, or by ourselves: an order of theirs would hold for some of them only."""
+
+
+def _queued_method(method: str) -> str:
+    if method in _NEVER_QUEUED:
+        raise ValueError(f"{method} requests are never queued; name methods that change something, as POST")
+    return method
+
+
+QueuedMethod = Annotated[Method, AfterValidator(_queued_method)]
 
 
 class WriteMode(StrEnum):
@@ -110,8 +130,8 @@ class RouteWritesSettings(Settings):
     entities: tuple[EntitySettings, ...] = (EntitySettings(),)
     """What a write changes; the first whose path matches counts. Without any, each path is an entity."""
     unmatched: Unmatched = Unmatched.PASS
-    """Where none matches: `pass` passes the write through unqueued, `refuse` answers 404."""
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("POST", "PUT", "PATCH", "DELETE")
+    """Where none matches: `pass` passes the write through unqueued, `refuse` answers 400."""
+    methods: Annotated[tuple[QueuedMethod, ...], Field(min_length=1)] = ("POST", "PUT", "PATCH", "DELETE")
     """Methods that are queued; others are passed through."""
     mode: WriteMode = WriteMode.PREFER
     """`sync` waits for the origin's answer, `async` answers 202 at once, `prefer` waits unless the client says `Prefer: respond-async`."""

@@ -60,3 +60,10 @@ def test_an_entity_that_cannot_be_read_is_refused_with_its_place(entity: dict[st
 def test_a_principal_is_named_in_one_way(given: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="name one of header, cookie and claim"):
         PrincipalSettings(**given)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "TRACE", "CONNECT", "PURGE"])
+def test_what_is_answered_otherwise_is_not_said_to_be_queued(method: str) -> None:
+    with pytest.raises(ValidationError, match="never queued"):
+        RouteWritesSettings(methods=("POST", method))
+    assert RouteWritesSettings(methods=("POST", "MKCOL")).methods == ("POST", "MKCOL")
