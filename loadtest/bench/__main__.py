@@ -8,12 +8,34 @@ import signal
 import sys
 from collections.abc import Callable
 
-from loadtest.bench import decision, disk, first_byte, herds, memory, objects, path, rates
+from loadtest.bench import (
+    decision,
+    disk,
+    first_byte,
+    herds,
+    memory,
+    objects,
+    path,
+    rates,
+    uncacheable,
+    workers,
+)
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
 from loadtest.processes import NotStarted, raise_open_files
 
-_ALL = ("rates", "herd", "memory", "first-byte", "disk", "overhead", "decision", "path")
+_ALL = (
+    "rates",
+    "herd",
+    "memory",
+    "first-byte",
+    "disk",
+    "overhead",
+    "decision",
+    "path",
+    "workers",
+    "uncacheable",
+)
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,6 +87,8 @@ def main() -> int:
         "disk": lambda: disk.measure(arguments.runs),
         "overhead": lambda: objects.measure(serious),
         "decision": decision.measure,
+        "workers": lambda: workers.measure(arguments.runs, open_files),
+        "uncacheable": lambda: uncacheable.measure(serious, arguments.runs, open_files),
         "path": path.measure,
     }
     faults: list[str] = []
