@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proxy.server.writes.home import WritesHome
 from tests.scenario import World
 from tests.scenario_client import Client, Response
 
@@ -35,12 +36,18 @@ async def problem(client: Client, status: int, kind: str) -> dict[str, Any]:
     return found
 
 
+def home(world: World) -> WritesHome:
+    found = world.proxy.proxy.writes
+    assert found is not None
+    return found
+
+
 def depth(world: World, key: str = "/posts/1") -> int:
-    return world.proxy.proxy.writes.writes.depth(key)
+    return home(world).writes.depth(key)
 
 
 def here(world: World) -> int:
-    return len(world.proxy.proxy.writes.writes.here())
+    return len(home(world).writes.here())
 
 
 # on one connection
@@ -305,7 +312,7 @@ async def test_a_client_that_leaves_while_its_key_is_looked_up_leaves_the_key_fr
     configured(world, kept=True)
     world.origin.on("POST /posts").reply(201, b"made")
     await world.started()
-    journal = world.proxy.proxy.writes.journal
+    journal = home(world).journal
     assert journal is not None
     let_go = threading.Event()
     busy = asyncio.ensure_future(journal.read(lambda _: let_go.wait(5)))
@@ -331,7 +338,7 @@ async def test_who_attached_and_leaves_does_not_take_the_write_back(world: World
     await world.until(lambda: depth(world) == 2)
     second = world.client().send("PUT /posts/1", body=b"1", idempotency_key="k")
     await second.wire()
-    waiters = world.proxy.proxy.writes.writes._waiters
+    waiters = home(world).writes._waiters
     await world.until(lambda: any(len(them) == 2 for them in waiters._waiting.values()))
     second.leave()
     await world.until(lambda: world.outcomes().get("written"))
@@ -348,7 +355,7 @@ async def test_nobody_holds_the_rest_of_a_large_answer_who_does_not_read_it(worl
     place = (await sync.expect(202)).field("location")
     poll = world.client().send(f"GET {place}?wait=60")
     await world.until(lambda: rule.held == 1)
-    await world.until(lambda: world.proxy.proxy.writes._polls == 1)
+    await world.until(lambda: home(world)._polls == 1)
     rule.release()
     assert document(await poll.expect(200))["state"] == "committed"
 
@@ -358,11 +365,11 @@ async def test_a_poll_does_not_get_the_rest_of_an_answer_whose_client_left(world
     rule = world.origin.on("PUT /posts/1").hold().reply(200, b"x" * 3_000_000)
     client = world.client().send("PUT /posts/1", body=b"1", idempotency_key="k")
     await world.until(lambda: rule.held == 1)
-    (job,) = world.proxy.proxy.writes.writes.here()
+    (job,) = home(world).writes.here()
     poll = world.client().send(f"GET /_writes/{job.write.id}?wait=60")
-    await world.until(lambda: world.proxy.proxy.writes._polls == 1)
+    await world.until(lambda: home(world)._polls == 1)
     client.leave()
-    waiters = world.proxy.proxy.writes.writes._waiters
+    waiters = home(world).writes._waiters
     await world.until(lambda: len(waiters._waiting[job.write.id]) == 1)
     rule.release()
     assert document(await poll.expect(200))["state"] == "committed"
@@ -490,3 +497,307 @@ async def test_a_large_answer_is_whole_for_who_waits_a_while_for_it(world: World
     world.origin.on("POST /posts").reply(201, body)
     client = world.client().send("POST /posts", body=b"new", prefer="respond-async, wait=10")
     await client.expect(201, body)
+
+
+# what readers get after a write
+
+
+async def write(world: World, what: str = "PUT /posts/1", status: int = 204) -> None:
+    world.origin.on(what).reply(status)
+    await world.client().send(what, body=b"new").expect(status)
+
+
+async def test_all_variants_of_what_is_written_are_forgotten(world: World) -> None:
+    configured(world)
+    for version in (b"old", b"new"):
+        for language in ("en", "de"):
+            body = version + language.encode()
+            rule = world.origin.on("GET /posts/1", accept_language=language)
+            rule.reply(200, body, cache_control="max-age=60", vary="Accept-Language")
+            for _ in range(2):
+                client = world.client().send("GET /posts/1", accept_language=language)
+                await client.expect(200, body)
+        if version == b"old":
+            await write(world)
+
+
+async def test_an_answer_that_a_revalidation_confirmed_beside_a_write_is_not_believed(world: World) -> None:
+    configured(world)
+    control = "max-age=10, stale-while-revalidate=100"
+    world.origin.on("GET /posts/1").reply(200, b"old", cache_control=control, etag='"1"')
+    await world.client().send("GET /posts/1").expect(200, b"old")
+    world.clock.advance(11)
+    again = world.origin.on("GET /posts/1", if_none_match='"1"').hold()
+    again.reply(304, cache_control=control, etag='"1"')
+    await world.client().send("GET /posts/1").expect(200, b"old")
+    await world.until(lambda: again.held == 1)
+    await write(world)
+    again.release()
+    world.origin.on("GET /posts/1").reply(200, b"new", cache_control=control)
+    for _ in range(3):
+        await world.client().send("GET /posts/1").expect(200, b"new")
+        await world.turns()
+
+
+async def test_no_error_of_the_origin_brings_back_what_was_before_a_write(world: World) -> None:
+    configured(world)
+    control = "max-age=10, stale-if-error=1000, stale-while-revalidate=1000"
+    world.origin.on("GET /posts/1").reply(200, b"old", cache_control=control)
+    await world.client().send("GET /posts/1").expect(200, b"old")
+    await write(world)
+    world.origin.on("GET /posts/1").reply(500, b"broken")
+    await world.client().send("GET /posts/1").expect(500)
+    world.origin.refuse()
+    response = await world.client().send("GET /posts/1").response()
+    assert response.status >= 500
+
+
+async def test_that_there_is_nothing_is_forgotten_when_something_is_written(world: World) -> None:
+    configured(world)
+    world.origin.on("GET /posts/1").reply(404, b"nothing", cache_control="max-age=60")
+    for method, body in (("GET", b"nothing"), ("HEAD", b"")):
+        await world.client().send(f"{method} /posts/1").expect(404, body)
+    await write(world, status=201)
+    world.origin.on("GET /posts/1").reply(200, b"new", cache_control="max-age=60")
+    await world.client().send("GET /posts/1").expect(200, b"new")
+    await world.client().send("HEAD /posts/1").expect(200, b"")
+
+
+async def test_no_condition_and_no_range_is_answered_from_before_a_write(world: World) -> None:
+    configured(world)
+    world.origin.on("GET /posts/1").reply(200, b"0123456789", cache_control="max-age=60", etag='"1"')
+    client = world.client()
+    await client.send("GET /posts/1").expect(200, b"0123456789")
+    await client.send("GET /posts/1", if_none_match='"1"').expect(304)
+    await client.send("GET /posts/1", range="bytes=2-3").expect(206, b"23")
+    await write(world)
+    world.origin.on("GET /posts/1").reply(200, b"abcdefghij", cache_control="max-age=60", etag='"2"')
+    await client.send("GET /posts/1", if_none_match='"1"').expect(200, b"abcdefghij")
+    await client.send("GET /posts/1", range="bytes=2-3").expect(206, b"cd")
+    await client.send("GET /posts/1", range="bytes=2-3", if_range='"1"').expect(200, b"abcdefghij")
+
+
+async def test_slices_are_forgotten_as_a_whole(world: World) -> None:
+    size = 65536
+    world.configure(route={"cache": {"partial": "slices", "slice_bytes": size}, "writes": {}})
+
+    def play(letter: bytes) -> None:
+        def answer(asked: Any) -> None:
+            spec = asked.field("range")
+            first, _, last = spec.removeprefix("bytes=").partition("-")
+            end = min(int(last), 4 * size - 1)
+            asked.reply(
+                206,
+                letter * (end - int(first) + 1),
+                content_range=f"bytes {first}-{end}/{4 * size}",
+                cache_control="max-age=60",
+                etag=f'"{letter.decode()}"',
+            )
+
+        world.origin.on("GET /posts/1").answer(answer)
+
+    play(b"a")
+    client = world.client()
+    await client.send("GET /posts/1", range="bytes=0-9").expect(206, b"a" * 10)
+    await client.send("GET /posts/1", range=f"bytes={size}-{size + 9}").expect(206, b"a" * 10)
+    await write(world)
+    play(b"b")
+    await client.send("GET /posts/1", range=f"bytes={size}-{size + 9}").expect(206, b"b" * 10)
+    await client.send("GET /posts/1", range="bytes=0-9").expect(206, b"b" * 10)
+
+
+async def test_after_an_unknown_outcome_nothing_is_stored_for_as_long_as_it_may_come(world: World) -> None:
+    configured(world, settle_s=0, origin_timeout_s=50)
+    world.origin.on("GET /posts/1").reply(200, b"old", cache_control="max-age=600")
+    await world.client().send("GET /posts/1").expect(200, b"old")
+    rule = world.origin.on("POST /posts/1").by_hand()
+    writer = world.client().send("POST /posts/1", body=b"new")
+    (await rule.next()).reset()
+    await problem(writer, 504, "unknown-outcome")
+    for body in (b"old", b"new"):  # it is applied in between
+        world.origin.on("GET /posts/1").reply(200, body, cache_control="max-age=600")
+        await world.client().send("GET /posts/1").expect(200, body)
+    assert world.origin.asked("GET /posts/1") == 3
+    world.clock.advance(51)
+    for _ in range(2):
+        await world.client().send("GET /posts/1").expect(200, b"new")
+    assert world.origin.asked("GET /posts/1") == 4
+
+
+async def test_what_the_gate_knows_is_not_given_after_a_write(world: World) -> None:
+    configured(world)
+    client = world.client()
+    for number in range(20):
+        body = b"%d" % number
+        world.origin.on("GET /posts/1").reply(200, body, cache_control="max-age=60")
+        for _ in range(3):
+            await client.send("GET /posts/1").expect(200, body)
+        world.origin.on("PUT /posts/1").reply(204)
+        await client.send("PUT /posts/1", body=b"x").expect(204)
+
+
+# which entity
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/posts/1",
+        "//posts//1/",
+        "/posts/./1",
+        "/x/../posts/1",
+        "/posts/%31",
+        "/p%6fsts/1?x=2",
+        "/posts/2/%2e%2e/1",
+    ],
+)
+async def test_no_spelling_of_a_path_has_a_lane_of_its_own(world: World, target: str) -> None:
+    configured(world, entities=[{"path": "/posts/{id}"}], unmatched="refuse")
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    first = world.client().send("PUT /posts/1", body=b"1")
+    await world.until(lambda: rule.held == 1)
+    other = world.client().send(f"PUT {target}", body=b"2")
+    await world.until(lambda: depth(world) == 2)
+    world.origin.on(f"PUT {target}").reply(204)
+    assert world.origin.asked() == 1
+    rule.release()
+    await first.expect(204)
+    await other.expect(204)
+
+
+async def test_an_absolute_form_names_the_entity_of_its_path(world: World) -> None:
+    configured(world)
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    first = world.client().send("PUT /posts/1", body=b"1")
+    await world.until(lambda: rule.held == 1)
+    other = world.client().send("PUT http://shop.example/posts/1", body=b"2")
+    await world.until(lambda: depth(world) == 2)
+    await world.client().send("PUT http://other.example/posts/1", body=b"2").expect(400)
+    rule.release()
+    await first.expect(204)
+    await other.expect(204)
+    assert world.origin.peak("PUT /posts/1") == 1
+
+
+async def test_letters_that_mean_something_to_patterns_mean_themselves(world: World) -> None:
+    configured(world, entities=[{"path": "/a.b+(c)/{id}"}], unmatched="refuse")
+    world.origin.on("PUT /a.b+(c)/1").reply(204)
+    await world.client().send("PUT /a.b+(c)/1", body=b"1").expect(204)
+    await world.client().send("PUT /axb+(c)/1", body=b"1").expect(400)
+    await world.client().send("PUT /a.bb(c)/1", body=b"1").expect(400)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["id=1&id=2", "id=1&%69d=2", "id=1;id=2", "ID=1", "id=", "id", "", "id[]=1", "id=1&id"],
+)
+async def test_a_query_that_origins_read_differently_is_refused_or_one_value(
+    world: World, query: str
+) -> None:
+    configured(world, entities=[{"path": "/carts", "keys": ["cart:{query:id}"]}])
+    seen = world.client().send(f"POST /carts?{query}", body=b"1")
+    await problem(seen, 400, "entity-missing")
+
+
+async def test_a_body_made_to_be_slow_holds_the_loop_for_a_moment_only(world: World) -> None:
+    configured(world, entities=[{"path": "/posts", "keys": ["p:{json:id}"]}])
+    bombs = (
+        b"[" * 500_000,
+        b'{"id":' * 100_000,
+        b'{"id": ' + b"9" * 500_000 + b"}",
+        b'{"id": 1e' + b"9" * 500_000 + b"}",
+        b'{"' + b"\\u0000" * 80_000 + b'": 1}',
+        b"{" + b",".join(b'"%d":1' % number for number in range(60_000)) + b"}",
+        b'{"id": "' + b"\\ud800" * 80_000 + b'"}',
+    )
+    loop = asyncio.get_running_loop()
+    client = world.client()
+    for bomb in bombs:
+        began = loop.time()
+        client.send("POST /posts", body=bomb, content_type="application/json")
+        await problem(client, 400, "entity-missing")
+        assert loop.time() - began < 2.0
+    assert world.origin.asked() == 0
+
+
+# status resources
+
+
+@pytest.mark.parametrize(
+    "wait", ["nan", "inf", "-1", "1e999", "", "x", "0", "1&" + "&".join(f"a{n}=1" for n in range(30))]
+)
+async def test_a_wait_that_means_nothing_is_none(world: World, wait: str) -> None:
+    configured(world, kept=True, mode="async")
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    place = (await world.client().send("PUT /posts/1", body=b"1").expect(202)).field("location")
+    await world.until(lambda: rule.held == 1)
+    found = document(await world.client().send(f"GET {place}?wait={wait}").expect(200))
+    assert found["state"] == "started"
+    rule.release()
+    await world.client().send(f"GET {place}?wait=20").expect(200)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_writes/%00",
+        "/_writes/..",
+        "/_writes/%2e%2e/posts/1",
+        "/_writes/" + "a" * 3000,
+        "/_writes//",
+        "/_writes/' OR 1=1",
+    ],
+)
+async def test_a_path_below_the_status_resources_is_never_the_origins(world: World, path: str) -> None:
+    configured(world, kept=True)
+    response = await world.client().send(f"GET {path}").response()
+    assert response.status in (400, 404)
+    assert world.origin.asked() == 0
+
+
+async def test_polls_beyond_their_number_are_answered_at_once(world: World) -> None:
+    configured(world, kept=True, mode="async")
+    world.configure(writes={"max_waits": 3})
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    place = (await world.client().send("PUT /posts/1", body=b"1").expect(202)).field("location")
+    await world.until(lambda: rule.held == 1)
+    polls = world.clients(3).send(f"GET {place}?wait=60")
+    await world.until(lambda: home(world)._polls == 3)
+    assert document(await world.client().send(f"GET {place}?wait=60").expect(200))["state"] == "started"
+    polls[0].leave()
+    await world.until(lambda: home(world)._polls == 2)
+    rule.release()
+    for poll in (polls[1], polls[2]):
+        assert document(await poll.expect(200))["state"] == "committed"
+
+
+async def test_a_principal_cannot_be_taken_by_saying_it_twice(world: World) -> None:
+    configured(world, kept=True, mode="async", principal={"header": "X-User"})
+    world.origin.on("PUT /posts/1").reply(204)
+    client = world.client().send("PUT /posts/1", body=b"1", x_user="ann")
+    place = (await client.expect(202)).field("location")
+    for fields in (
+        [(b"X-User", b"bob"), (b"X-User", b"ann")],
+        [(b"X-User", b"ann"), (b"X-User", b"ann")],
+        [(b"X-User", b"ann, bob")],
+        [(b"X-User", b"ann"), (b"Connection", b"X-User")],
+        [(b"X-User", b"ANN")],
+        [(b"X_User", b"ann")],
+    ):
+        for target in (f"{place}", f"{place}/response"):
+            response = await world.client().send(f"GET {target}", fields=fields).response()
+            assert response.status in (400, 403), fields
+    await world.client().send(f"GET {place}?wait=20", x_user="ann").expect(200)
+
+
+async def test_a_write_whose_route_is_gone_is_shown_to_nobody_where_it_had_a_principal(world: World) -> None:
+    configured(world, kept=True, mode="async", principal={"header": "X-User"})
+    world.origin.on("PUT /posts/1").reply(200, b"secret")
+    client = world.client().send("PUT /posts/1", body=b"1", x_user="ann")
+    place = (await client.expect(202)).field("location")
+    await world.client().send(f"GET {place}?wait=20", x_user="ann").expect(200)
+    server = world.proxy
+    route = server.config.routes[0].model_copy(update={"path": "/other"})
+    server.commit(server.prepare(server.config.model_copy(update={"routes": (route,)})))
+    for target in (place, f"{place}/response"):
+        await problem(world.client().send(f"GET {target}", x_user="ann"), 403, "forbidden")

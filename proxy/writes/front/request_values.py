@@ -63,11 +63,9 @@ class RequestValues:
 
     def _of_query(self, variable: Variable) -> bytes:
         name = variable.names[0].encode()
-        found = []
-        for parameter in self._query.split(b"&"):
-            raw_name, _, raw_value = parameter.partition(b"=")
-            if _of_form(raw_name) == name:
-                found.append(_of_form(raw_value))
+        found = _parameters(self._query, name)
+        if b";" in self._query and found != _parameters(self._query.replace(b";", b"&"), name):
+            _refuse(variable, "some readers take the semicolon in the query for an &; write it %3B")
         return _only(found, variable, "the query has no such parameter", "the query has it more than once")
 
     def _of_header(self, variable: Variable) -> bytes:
@@ -106,6 +104,12 @@ class RequestValues:
 
 
 _UNREAD: Final = object()
+
+
+def _parameters(query: bytes, name: bytes) -> list[bytes]:
+    """The values of all parameters of this name."""
+    pairs = (parameter.partition(b"=") for parameter in query.split(b"&"))
+    return [_of_form(value) for written, _, value in pairs if _of_form(written) == name]
 
 
 def _of_form(text: bytes) -> bytes:

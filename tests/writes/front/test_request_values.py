@@ -60,6 +60,17 @@ def test_a_parameter_that_is_not_there_once_is_refused(query: bytes, why: str) -
         of_query(query)
 
 
+@pytest.mark.parametrize("query", [b"id=1;id=2", b"id=1;x=2", b"x=1;id=2&id=1", b"id=1;"])
+def test_a_semicolon_that_some_take_for_an_ampersand_is_refused(query: bytes) -> None:
+    with pytest.raises(EntityMissing, match="semicolon"):
+        of_query(query, "id")
+
+
+@pytest.mark.parametrize("query", [b"id=1%3Bid=2", b"x=1;y=2&id=1%3Bid=2"])
+def test_a_semicolon_that_all_read_alike_is_taken(query: bytes) -> None:
+    assert of_query(query, "id") == b"1;id=2"
+
+
 def test_a_field_is_found_whatever_its_case_and_the_space_around_it() -> None:
     assert of_header((b"x-CART", b" \tA b\t")) == b"A b"
 
