@@ -107,7 +107,7 @@ LAYERS: dict[str, dict[str, str]] = {
             workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover
             workers.member workers.missed workers.notify workers.overseer workers.parent workers.process
             workers.sockets workers.source workers.summing workers.supervisor workers.tally workers.told
-            workers.trial workers.worker
+            workers.trial workers.worker workers.writes_holder
         """,
     },
 }

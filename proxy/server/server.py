@@ -179,6 +179,11 @@ class Server:
         return self.proxy.writes
 
     @property
+    def ended_well(self) -> bool:
+        """Whether no write was at an origin when it stopped."""
+        return self.writes is None or self.writes.ended_well
+
+    @property
     def healthy(self) -> bool:
         """Whether new requests are welcome; false from the moment the end was announced."""
         return self._started and not self._draining

@@ -47,6 +47,10 @@ class Ground:
     """Told of each worker that is gone."""
     disk_is_held: Callable[[int], bool]
     """Whether another worker has the disk tier of this slot."""
+    writes_at_start: Callable[[int], Message]
+    """What the worker of this slot is told of the writes."""
+    manned: Callable[[Member], None]
+    """Told of each worker that serves."""
     restarts: int = 0
     members: list[Member] = field(default_factory=list)
     """All that live, of all crews."""
@@ -144,8 +148,11 @@ class Crew:
             "source": self.source.message(),
             "sockets": sockets,
             "disk_later": ground.disk_is_held(slot),
+            **ground.writes_at_start(slot),
         }
+        member.holds_writes = not body["writes_later"]
         await member.start(body, timeout_s=ground.settings.start_timeout_s)
+        ground.manned(member)
         return member
 
     # keeping every slot manned

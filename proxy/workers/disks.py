@@ -46,7 +46,9 @@ class Disks:
         ]
 
     async def hand(self, heir: Member) -> None:
-        """Let it take the disk tier. Where that fails it serves from memory."""
+        """Let it take the disk tier, once. Where that fails it serves from memory."""
+        if self.is_held(heir.slot):
+            return
         self._handing.add(heir)
         try:
             await heir.channel.ask("take_disk")

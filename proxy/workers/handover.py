@@ -42,6 +42,7 @@ class KeptMember:
     asked: int
     rest: str
     holds_disk: bool
+    holds_writes: bool
     state: str
     connections: int
     latest: Any

@@ -55,7 +55,11 @@ class WorkerOptions:
 
 
 class Member:
-    """A worker in one slot. `holds_disk` says that the slot's disk tier is this worker's."""
+    """A worker in one slot.
+
+    `holds_disk` says that the slot's disk tier is this worker's, `holds_writes` that it has the writes of
+    all, or was told to take them.
+    """
 
     def __init__(self, slot: int, process: ChildProcess, channel: Channel) -> None:
         self.slot = slot
@@ -63,6 +67,7 @@ class Member:
         self.channel = channel
         self.state = State.STARTING
         self.holds_disk = False
+        self.holds_writes = False
         self.version = 0
         """Which of its crew's configurations it was started with, or was changed to."""
         self.connections = 0
@@ -110,6 +115,7 @@ class Member:
         member = cls(kept.slot, process, channel)
         member.state = State(kept.state)
         member.holds_disk = kept.holds_disk
+        member.holds_writes = kept.holds_writes
         member.connections = kept.connections
         member.ready_mono = member.heard_mono
         if kept.latest is not None:
@@ -127,6 +133,7 @@ class Member:
             fd=self.channel.fileno(),
             asked=self.channel.asked,
             holds_disk=self.holds_disk,
+            holds_writes=self.holds_writes,
             state=self.state,
             connections=self.connections,
             latest=plain(self.latest),

@@ -10,6 +10,7 @@ from proxy.cache.purging import MAX_PENDING
 from proxy.config.settings import Config
 from proxy.errors import ClientError, ProxyError, RefusedError
 from proxy.http.fields import Pair
+from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purge_order import PurgeOrder
 from proxy.routing import Router
 from proxy.server.purger import coverage_of_order
@@ -26,9 +27,6 @@ TELL_TIMEOUT_S = 1.0
 """A worker that does not answer a scrape within this is told of as it was."""
 
 EXPLAIN_TIMEOUT_S = 5.0
-
-WRITES_SLOT = 0
-"""Of the worker that has the writes of all."""
 
 WRITES_TIMEOUT_S = 20.0
 """For an order about writes; one that looks through a million ends takes some seconds."""
@@ -140,4 +138,5 @@ class Overseer:
     def _may_have_writes(self) -> list[Member]:
         members = [member for member in self._overseen.members if member.slot == WRITES_SLOT]
         ready = [member for member in members if member.state is State.READY]
-        return [*ready, *(member for member in members if member.state is State.LEAVING)]
+        found = [*ready, *(member for member in members if member.state is State.LEAVING)]
+        return sorted(found, key=lambda member: not member.holds_writes)

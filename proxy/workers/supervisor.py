@@ -33,6 +33,7 @@ from typing import Any
 from proxy.admin.app import ADVICE, AdminListener
 from proxy.clock import SystemClock
 from proxy.errors import ConfigError, ProxyError
+from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.server.binding import bind
 from proxy.server.change import unchangeable
 from proxy.server.parser import require_c_parser
@@ -54,6 +55,7 @@ from proxy.workers.process import start_python
 from proxy.workers.sockets import Address, kept, opened, restored
 from proxy.workers.source import ConfigSource, slots_of
 from proxy.workers.tally import Tally
+from proxy.workers.writes_holder import WritesHolder
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +109,17 @@ class Supervisor:
             asked=self._asked,
             ended=self._ended,
             disk_is_held=lambda slot: self._disks.is_held(slot),
+            writes_at_start=lambda slot: self._writes.at_start_of(slot),
+            manned=lambda _member: self._settle(),
             restarts=0 if inherited is None else inherited.restarts,
         )
         self._disks = Disks(self._ground.members)
+        self._writes = WritesHolder(
+            self._ground.members,
+            heir=self._heir_of_writes,
+            soon=self._soon,
+            give_s=lambda: self.config.writes.shutdown_timeout_s,
+        )
         self.broadcast = Broadcast(
             lambda: self._ground.members,
             disk=lambda: self._disks.where(self.config, self.slots),
@@ -239,7 +249,8 @@ class Supervisor:
         )
         for address in self._ground.addresses:
             address.let_go()
-        drain = spawn(self._drained(limit_s + END_MARGIN_S), name="drain")
+        margin_s = config.writes.shutdown_timeout_s + END_MARGIN_S
+        drain = spawn(self._drained(limit_s + margin_s), name="drain")
         at_once = spawn(self._at_once.wait(), name="second signal")
         await asyncio.wait((drain, at_once), return_when=asyncio.FIRST_COMPLETED)
         at_once.cancel()
@@ -277,12 +288,21 @@ class Supervisor:
 
     def _ended(self, member: Member) -> None:
         self.tally.gone(member)
-        self._settle_disks()
+        self._writes.gone(member)
+        self._settle()
 
-    def _settle_disks(self) -> None:
-        if self.config.cache.disk is not None and not self._draining:
+    def _settle(self) -> None:
+        """See that what only one may have is with whoever is to have it."""
+        if self._draining:
+            return
+        self._writes.settle()
+        if self.config.cache.disk is not None:
             for heir in self._disks.heirs():
                 self._soon(self._disks.hand(heir), "disk tier")
+
+    def _heir_of_writes(self) -> Member | None:
+        found = [] if self._crew is None else self._crew.ready
+        return next((member for member in found if member.slot == WRITES_SLOT), None)
 
     async def _forget_others(self, slots: int) -> None:
         disk = self.config.cache.disk
@@ -431,12 +451,14 @@ class Supervisor:
             raise
         self._crew = crew
         self._old.append(old)
-        self._settle_disks()
+        self._settle()
         dropped = [address for address in addresses if address not in self._ground.addresses]
         self._soon(self._leave(old, dropped), "hand over")
 
     async def _leave(self, old: Crew, dropped: Sequence[Address]) -> None:
-        limit_s = 2 * self.config.shutdown_timeout_s + self.config.shutdown_delay_s + END_MARGIN_S
+        config = self.config
+        limit_s = 2 * config.shutdown_timeout_s + config.shutdown_delay_s
+        limit_s += config.writes.shutdown_timeout_s + END_MARGIN_S
         await old.leave(handed_over=True, timeout_s=limit_s)
         self._old.remove(old)
         for address in dropped:

@@ -8,6 +8,7 @@
     prepare, commit   another configuration: checked, then used from one step to the next
     reopen        the access log and the certificates
     take_disk     the disk tier, which the predecessor has given up
+    take_writes   the writes of all, likewise; give_writes: give them up, the answer comes when that is done
     drain         take no more; the answer comes with the last statistics, and the process ends
     cut           end now
 
@@ -29,6 +30,7 @@ from pathlib import Path
 from proxy.cache.purging import PurgeReceipt
 from proxy.clock import Clock
 from proxy.errors import ConfigError
+from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purges import PurgeKind
 from proxy.server.change import Change
 from proxy.server.parser import require_c_parser
@@ -77,6 +79,8 @@ class Worker:
             "commit": self._commit,
             "reopen": self._reopen,
             "take_disk": self._take_disk,
+            "take_writes": self._take_writes,
+            "give_writes": self._give_writes,
             "drain": self._drain,
             "cut": self._cut,
         }
@@ -85,14 +89,17 @@ class Worker:
         return f"<Worker {self._place} {self._server!r}>"
 
     async def run(self, control: socket.socket) -> int:
-        """Serve until told to end, or until the supervisor is gone; the exit status."""
+        """Serve until told to end, or until the supervisor is gone; the exit status.
+
+        It is 1 where a write may be at an origin still: the next worker is to know.
+        """
         self._channel = await Channel.over(control, self._answer, name="supervisor")
         self._channel.closed.add_done_callback(lambda _closed: self._over.set())
         await self._over.wait()
         if self._server is not None:
             await self._server.close()
         await self._flushed()
-        return 0
+        return 0 if self._server is None or self._server.ended_well else 1
 
     async def _flushed(self) -> None:
         """The last answer is written before the process ends."""
@@ -106,7 +113,7 @@ class Worker:
 
     async def _stopped(self) -> None:
         if self._server is not None:
-            await self._server.drain()
+            await self._server.drain(others_stay=True)
         self._over.set()
 
     async def _answer(self, verb: str, body: Message) -> Message:
@@ -134,9 +141,12 @@ class Worker:
             sockets=[handed(fds) for fds in body["sockets"]],
             elsewhere=Told(self._channel),
             disk_later=True,
+            writes_later=True,
         )
         if disk is not None and not body["disk_later"]:
             await self._take_disk({})
+        if place.slot == WRITES_SLOT and not body.get("writes_later", False):
+            await self._take_writes({"clean": body.get("writes_clean", True)})
         await self._server.start()
         return {"connections": self._server.config.limits.max_connections, "disk": self._has_disk}
 
@@ -157,6 +167,13 @@ class Worker:
         await asyncio.to_thread(missed.done)
         self._has_disk = True
         return {}
+
+    async def _take_writes(self, body: Message) -> Message:
+        await self.server.take_writes(clean=body["clean"])
+        return {}
+
+    async def _give_writes(self, _body: Message) -> Message:
+        return {"clean": await self.server.give_writes()}
 
     async def _drain(self, body: Message) -> Message:
         cut = await (self.server.hand_over() if body["handed_over"] else self.server.drain())
