@@ -4,7 +4,8 @@
 
 The history goes to the file that LOADTEST_HISTORY names, clients.jsonl without it; with several locust
 processes each needs a name of its own. `--stop-timeout` lets each user follow its last promise to its end:
-without it the checker finds promises that nobody followed. LOADTEST_SEED repeats what users do.
+without it the checker finds promises that nobody followed. LOADTEST_SEED repeats what users do,
+LOADTEST_WRITES ends the run after so many writes of this process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import gevent  # type: ignore[import-untyped]  # it comes with locust
 from locust import FastHttpUser, constant, events, task
+from locust.exception import StopUser
 
 from loadtest.writes.history import ClientHistory, now_ns
 from loadtest.writes.http_client import Reply
@@ -32,6 +35,7 @@ _BROKEN = 0
 
 _history = ClientHistory(Path(os.environ.get("LOADTEST_HISTORY", "clients.jsonl")), seed=_SEED)
 _numbers = itertools.count(1)
+_writes = iter(range(int(os.environ.get("LOADTEST_WRITES", "1000000000"))))
 
 
 class Writer(FastHttpUser):
@@ -50,6 +54,9 @@ class Writer(FastHttpUser):
     @task
     def write(self) -> None:
         """One write, to its end."""
+        if next(_writes, None) is None:
+            gevent.spawn(self.environment.runner.quit)
+            raise StopUser
         self._number += 1
         write = f"{self._name}-{self._number}"
         plan = self._chance.plan()
