@@ -39,14 +39,14 @@ class AskRefused(ProxyError):
 class Channel(asyncio.Protocol):
     """One end. `closed` is done when the other end is gone, or this one was closed."""
 
-    def __init__(self, answer: Answer, *, name: str, asked: int = 0) -> None:
+    def __init__(self, answer: Answer, *, name: str, asked: int = 0, held: bool = False) -> None:
         self._answer = answer
         self._name = name
         self._unframer = Unframer()
         self._transport: asyncio.Transport | None = None
         self.asked = asked
         """How many questions this end, or the program that it was before, has asked."""
-        self._held: list[Message] | None = None
+        self._held: list[Message] | None = [] if held else None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -54,11 +54,16 @@ class Channel(asyncio.Protocol):
         return f"<Channel {self._name} {len(self._waiting)} asked closed={self.closed.done()}>"
 
     @classmethod
-    async def over(cls, sock: socket.socket, answer: Answer, *, name: str, asked: int = 0) -> Channel:
-        """A channel over one end of a socket pair, which it owns; `asked` is what it had asked before."""
+    async def over(
+        cls, sock: socket.socket, answer: Answer, *, name: str, asked: int = 0, held: bool = False
+    ) -> Channel:
+        """A channel over one end of a socket pair, which it owns; `asked` is what it had asked before.
+
+        `held` begins as with `hold`.
+        """
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        make = functools.partial(cls, answer, name=name, asked=asked)
+        make = functools.partial(cls, answer, name=name, asked=asked, held=held)
         _, channel = await loop.create_unix_connection(make, sock=sock)
         return channel
 

@@ -102,7 +102,7 @@ class Member:
 
     @classmethod
     async def adopted(cls, kept: KeptMember, *, asked: Asked) -> Member:
-        """A worker that the program before this one has started."""
+        """A worker that the program before this one has started; its channel holds until it is to go on."""
         process = ChildProcess(kept.pid)
         sock = socket.socket(fileno=kept.fd)
         sock.set_inheritable(False)
@@ -111,7 +111,7 @@ class Member:
         async def answer(verb: str, body: Message) -> Message:
             return await asked(member, verb, body)
 
-        channel = await Channel.over(sock, answer, name=f"worker {kept.slot}", asked=kept.asked)
+        channel = await Channel.over(sock, answer, name=f"worker {kept.slot}", asked=kept.asked, held=True)
         member = cls(kept.slot, process, channel)
         member.state = State(kept.state)
         member.holds_disk = kept.holds_disk

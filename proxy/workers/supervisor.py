@@ -424,6 +424,8 @@ class Supervisor:
         leaving.adopt([member for member in members if member.state is State.LEAVING])
         old.adopt([member for member in members if member.state is State.READY])
         for member in members:
+            member.channel.go_on()  # not before all are known: what one purges is to be purged at all of them
+        for member in members:
             if member.state is State.STARTING:
                 await member.kill()  # its slot is manned again
         self._old.append(leaving)

@@ -127,6 +127,21 @@ async def test_questions_that_came_while_it_held_are_answered_by_the_next_progra
     await turns()
 
 
+async def test_one_that_begins_held_answers_when_it_is_to_go_on(end: End) -> None:
+    ours, theirs = control_pair()
+    asking = await Channel.over(theirs, End().answer, name="worker")
+    answers = [asking.asking("a", {"x": number}) for number in range(2)]
+    held = await Channel.over(ours, end.answer, name="next", held=True)
+    answers.append(asking.asking("a", {"x": 2}))
+    assert await held.ask("own") == {"told": {}}
+    assert end.asked == []
+    held.go_on()
+    assert [await answer for answer in answers] == [{"told": {"x": number}} for number in range(3)]
+    for channel in (asking, held):
+        channel.close()
+    await turns()
+
+
 async def test_where_the_next_program_does_not_come_it_goes_on(
     pair: tuple[Channel, Channel], end: End
 ) -> None:
