@@ -95,10 +95,20 @@ async def _play(stage: Stage, orders: Orders, kills: int, history: ClientHistory
 
 
 def play(
-    *, writes: int, kills: int, clients: int, mix: Mix, seed: int, idempotent: bool, directory: Path
+    *,
+    writes: int,
+    kills: int,
+    clients: int,
+    mix: Mix,
+    seed: int,
+    idempotent: bool,
+    workers: int,
+    directory: Path,
 ) -> Result:
     """Write and kill, and judge. Raises: NotStarted."""
-    queueing = Queueing(directory / "journal", _ORIGIN_TIMEOUT_S, origin_idempotent=idempotent)
+    queueing = Queueing(
+        directory / "journal", _ORIGIN_TIMEOUT_S, origin_idempotent=idempotent, workers=workers
+    )
     origin = (*_ORIGIN, *(("--idempotent",) if idempotent else ()))
     with (
         staged(directory, seed=seed, queueing=queueing, origin=origin) as stage,
@@ -120,6 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clients", type=int, default=256, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="(a new one)")
     parser.add_argument("--idempotent", action="store_true", help="the origin honours Idempotency-Key")
+    parser.add_argument("--workers", type=int, default=1, help="of the Lockgate (%(default)s)")
     Mix.add_arguments(parser)
     parser.set_defaults(keys=500, zipf=0.5, hot=0.02)
 
@@ -137,6 +148,7 @@ def main(arguments: argparse.Namespace) -> int:
             mix=Mix.of(arguments),
             seed=seed,
             idempotent=arguments.idempotent,
+            workers=arguments.workers,
             directory=directory,
         )
     except* (NotStarted, Broken) as group:

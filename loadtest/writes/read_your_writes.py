@@ -57,10 +57,10 @@ async def _play(stage: Stage, orders: Orders, readers: int, history: ClientHisto
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def play(*, writes: int, clients: int, readers: int, seed: int, queued: bool = True) -> Verdict:
+def play(*, writes: int, clients: int, readers: int, seed: int, workers: int) -> Verdict:
     """Write and read, and judge; every read is held against the answers of all. Raises: NotStarted."""
     directory = new_directory("read-your-writes")
-    queueing = Queueing(journal=None, origin_timeout_s=10.0) if queued else None
+    queueing = Queueing(journal=None, origin_timeout_s=10.0, workers=workers)
     with (
         staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.0005")) as stage,
         closing(ClientHistory(stage.client_history, seed=seed)) as history,
@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--writes", type=int, default=100_000, help="each with a read (%(default)s)")
     parser.add_argument("--clients", type=int, default=24, help="that write and read (%(default)s)")
     parser.add_argument("--readers", type=int, default=27, help="that read only (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="of the Lockgate (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="(a new one)")
 
 
@@ -83,7 +84,11 @@ def main(arguments: argparse.Namespace) -> int:
     seed = new_seed() if arguments.seed is None else arguments.seed
     try:
         verdict = play(
-            writes=arguments.writes, clients=arguments.clients, readers=arguments.readers, seed=seed
+            writes=arguments.writes,
+            clients=arguments.clients,
+            readers=arguments.readers,
+            seed=seed,
+            workers=arguments.workers,
         )
     except NotStarted as error:
         print(error, file=sys.stderr)

@@ -43,6 +43,7 @@ class Queueing:
     origin_timeout_s: float = 1.0
     origin_idempotent: bool = False
     max_sync_lane: int = 1000
+    workers: int = 1
 
 
 def lasting_port() -> int:
@@ -94,6 +95,7 @@ def configuration(*, port: int, origin_port: int, queueing: Queueing | None) -> 
         "max_sync_lane": queueing.max_sync_lane,
         "max_lane": 10 * queueing.max_sync_lane,
     }
+    configured["workers"] = {"count": queueing.workers}
     if queueing.journal is not None:
         configured["writes"] = {"journal": {"directory": str(queueing.journal)}}
     return configured
