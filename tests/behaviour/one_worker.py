@@ -62,6 +62,7 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_a_write_to_one_of_them_keeps_a_fill_for_another_out",
         "test_an_error_says_nothing_of_the_variance",
         "test_routes_and_what_they_add_to_the_key_never_mix",
+        "test_waiters_whose_target_is_not_equivalent_any_more_get_their_own",
         "test_what_was_stored_before_the_variance_was_known_is_still_found",
     ),
     SLICES: (
@@ -72,7 +73,6 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_after_some_time_slices_are_tried_again",
         "test_all_who_are_in_the_middle_of_it_are_cut_and_none_gets_a_mix",
         "test_an_empty_object_is_fetched_whole",
-        "test_an_object_that_changes_in_the_middle_is_cut_and_the_next_answer_is_the_new_one",
         "test_an_origin_that_ignores_range_is_asked_once_and_remembered",
         "test_no_cache_of_a_client_validates_the_first_slice_alone",
         "test_one_validation_holds_for_all_slices_of_an_answer",
@@ -81,6 +81,7 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_the_whole_is_put_together_from_its_slices",
         "test_what_is_missing_of_an_answer_is_told",
         "test_what_is_not_for_sharing_is_not_sliced",
+        "test_while_nothing_is_known_of_a_url_all_ask_for_the_slice_that_the_first_asked_for",
         "test_without_a_strong_validator_nothing_is_put_together",
     ),
 }
@@ -102,7 +103,9 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
         "test_purge_removes_a_url_and_tells_the_count",
     ),
     DISKS: (
+        "test_a_fill_that_a_purge_overtook_serves_those_who_have_seats_and_is_not_stored",
         "test_a_range_is_read_out_of_the_running_fill",
+        "test_a_slow_client_is_not_cut_off_and_memory_is_a_window",
         "test_an_origin_that_dies_leaves_nothing_and_its_clients_are_cut",
         "test_what_grows_too_large_for_the_disk_goes_on_from_memory",
         "test_what_is_known_to_be_too_large_for_the_disk_is_not_begun",
@@ -128,6 +131,7 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
     RESUMED: (
         "test_a_date_is_a_validator_once_it_is_strong",
         "test_a_slice_that_is_cut_is_read_on_from_where_it_was_cut",
+        "test_an_object_that_changes_in_the_middle_is_cut_and_the_next_answer_is_the_new_one",
     ),
     TRIED: ("test_a_refresh_that_fails_leaves_the_answer_and_is_not_repeated",),
 }
