@@ -49,12 +49,12 @@ class RelayDoor:
         await self.listener.start()
 
     def close(self) -> None:
-        """Let nobody in any more; what came goes on to its end. Idempotent."""
-        self.listener.hand_over()
+        """Let nobody in any more; who came goes on to his end. Idempotent."""
+        self.listener.hide()
 
     def cut(self) -> None:
         """End at once what is left."""
-        self.listener.hand_over()
+        self.listener.stop_accepting()
         self.listener.cut()
 
     def _begin(

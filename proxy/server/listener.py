@@ -180,6 +180,15 @@ class Listener:
         self.stop_accepting()
         self.draining = True
 
+    def hide(self) -> None:
+        """Let nobody find a socket file any more. Who has connected is accepted yet, and answered.
+
+        To close the socket would reset what the kernel has queued on it, requests with it.
+        """
+        for binding in self._bindings:
+            binding.remove_file()
+        self.draining = True
+
     def start_draining(self) -> None:
         """Accept no more, close what is idle; running exchanges go on to their end."""
         self.hand_over()

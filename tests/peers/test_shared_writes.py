@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -319,6 +320,33 @@ async def test_they_move_with_all_that_was_promised_and_nobody_fails(machine: Ma
     bodies = [await asked.read_body() for asked in machine.origin.requests()]
     assert bodies[0] == b"1"
     assert sorted(bodies) == [b"1", b"2", b"3"]
+    await successor.close()
+
+
+async def test_what_came_to_the_door_and_was_not_let_in_yet_moves_on(machine: Machine) -> None:
+    configured(machine)
+    machine.origin.on("PUT /posts/1").reply(204)
+    await machine.all_started()
+    old = machine.worker(0)
+    client = machine.at(1).send("PUT /posts/1", body=b"x")
+    await client.wire()
+    path = machine.place(0).writes_path
+    with socket.socket(socket.AF_UNIX) as queued_there:
+        queued_there.connect(str(path))  # the kernel has it: the loop has not turned since
+        stranger = ClientAddress("192.0.2.1", "http")
+        head = RequestHead(
+            "PUT", b"/posts/1", Fields(((b"Host", b"shop.example"),)), authority=b"shop.example"
+        )
+        lines = render_fields(relayed_fields(Relayed(head, stranger)))
+        queued_there.send(b"PUT /posts/1 HTTP/1.1\r\nHost: x\r\n" + lines + b"Content-Length: 1\r\n\r\ny")
+        giving = asyncio.get_running_loop().create_task(old.give_writes())
+        await giving
+        successor = Server(old.config, clock=machine.clock, place=replace(machine.place(0), generation=1))
+        await successor.start()
+        await client.expect(204)
+        await machine.until(lambda: machine.origin.asked() == 2)
+        queued_there.setblocking(False)
+        assert (await asyncio.get_running_loop().sock_recv(queued_there, 100)).startswith(b"HTTP/1.1 204")
     await successor.close()
 
 
