@@ -84,7 +84,7 @@ LAYERS: dict[str, dict[str, str]] = {
     "writes": {
         "writes": """
             writes.attempting writes.deferring writes.desk writes.documents writes.effects writes.ending
-            writes.forwarding writes.scheduler writes.service writes.waiting
+            writes.forwarding writes.limit writes.scheduler writes.service writes.waiting
         """,
     },
     "shells": {

@@ -195,22 +195,22 @@ class Attempts:
         return await self._conclude(job, sent)
 
     async def _conclude(self, job: Job, sent: Attempt) -> Over | NotYet:
-        pause_s = self._pause_s(job, sent.reading)
+        pause_s = 0.0 if sent.reading.kind in _CERTAIN else self._pause_s(job, sent.reading)
         try:
             conclusion = conclude(
                 sent.reading,
                 doubt=job.doubt,
                 repeatable=job.policy.may_repeat(job.write.method),
-                another=self._another(job, pause_s),
+                another=sent.reading.kind not in _CERTAIN and self._another(job, pause_s),
                 client_is_told=job.write.mode is Mode.SYNC,
             )
             self.unknown += sent.reading.kind is Kind.UNKNOWN
             names = await self._tell_cache(_effect(sent.reading, conclusion), job, sent.head)
         except BaseException:
-            _close(sent)
+            sent.close()
             raise
         if isinstance(conclusion, Again):
-            _close(sent)
+            sent.close()
             job.doubt = conclusion.doubt
             job.step(Step.RETRY)
             return NotYet(max(pause_s, self._settling_s(job, sent.reading)))
@@ -253,15 +253,14 @@ class Attempts:
         if sent.response is None:
             return Kept()
         reads = self._waiters.reads(job.write.id)
-        return await self._forwarder.keep(sent.response, job.policy, leave_rest=reads)
+        return await self._forwarder.keep(sent, job.policy, leave_rest=reads)
+
+
+_CERTAIN: Final = (Kind.APPLIED, Kind.ACCEPTED, Kind.REFUSED)
+"""Kinds after which there is no other attempt."""
 
 
 def _effect(reading: Reading, conclusion: Conclusion) -> Effect:
     if isinstance(conclusion, Ended) and conclusion.step is Step.DOUBT:
         return Effect.INVALIDATE
     return EFFECTS[reading.kind]
-
-
-def _close(sent: Attempt) -> None:
-    if sent.response is not None:
-        sent.response.close()

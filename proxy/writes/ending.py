@@ -126,7 +126,7 @@ class Endings:
             sent=head is not None or job.doubt is not Doubt.NONE or state not in _UNSENT_STATES,
             finished_at=self._clock.now(),
             status=None if head is None else head.status,
-            fields=Fields() if head is None else head.fields,
+            fields=_NO_FIELDS if head is None else head.fields,
             body=kept.octets,
             complete=kept.whole,
             problem=ended.problem,
@@ -151,5 +151,6 @@ class Endings:
         )
 
 
+_NO_FIELDS: Final = Fields()
 _UNSENT_STATES = NEVER_SENT | {State.DEAD}
 """Without an answer and without doubt, only these tell that no octet left; the others tell the opposite."""

@@ -21,6 +21,7 @@ from proxy.http.dates import parse_http_date
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import ForwardRequest, Origin, OriginResponse
+from proxy.writes.limit import AttemptLimit
 from proxy.writes.outcomes import Reading, read_answer, read_error
 from proxy.writes.policy import WritePolicy
 from proxy.writes.write import Write
@@ -54,11 +55,19 @@ class Attempt:
 
     reading: Reading
     response: OriginResponse | None = None
+    limit: AttemptLimit | None = None
 
     @property
     def head(self) -> ResponseHead | None:
         """The answer's head; None without an answer."""
         return None if self.response is None else self.response.head
+
+    def close(self) -> None:
+        """Do without the answer's body."""
+        if self.limit is not None:
+            self.limit.stop()
+        if self.response is not None:
+            self.response.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +94,19 @@ class Forwarder:
 
         `before_sending` may raise a ProxyError: then nothing is sent. Cancelling it drops the connection.
         """
+        origin = self._origins.get(policy.origin)
+        if origin is None:  # the configuration was changed while it waited
+            unreachable = OriginUnreachable(f"no origin is called {policy.origin} any more")
+            return Attempt(read_error(unreachable, sent=False))
         sent = False
+        limit = AttemptLimit()
 
         def sending() -> None:
             nonlocal sent
             before_sending()
             sent = True
-            limit.reschedule(asyncio.get_running_loop().time() + policy.origin_timeout_s)
+            limit.begin(policy.origin_timeout_s)
 
-        limit = asyncio.timeout(None)
         request = ForwardRequest(
             method=write.method,
             target=write.forward_target,
@@ -101,40 +114,49 @@ class Forwarder:
             body=OneBody(write.body) if write.body else None,
             before_sending=sending,
         )
-        origin = self._origins.get(policy.origin)
-        if origin is None:  # the configuration was changed while it waited
-            unreachable = OriginUnreachable(f"no origin is called {policy.origin} any more")
-            return Attempt(read_error(unreachable, sent=False))
         try:
-            async with limit:
-                response = await origin.send(request)
-        except TimeoutError:
+            response = await origin.send(request)
+        except asyncio.CancelledError:
+            if not limit.raises_now():
+                raise
             told = f"origin {policy.origin}: no answer within writes.origin_timeout_s"
             return Attempt(read_error(OriginTimeout(told), sent=True))
         except ProxyError as error:
             return Attempt(read_error(error, sent=sent))
-        head = response.head
-        retry_after_s = retry_after(head.fields, now=self._clock.now())
-        return Attempt(read_answer(head.status, retry_after_s=retry_after_s), response)
+        finally:
+            limit.lift()
+        return Attempt(self._read(response.head), response, limit)
 
-    async def keep(self, response: OriginResponse, policy: WritePolicy, *, leave_rest: bool) -> Kept:
+    def _read(self, head: ResponseHead) -> Reading:
+        if b"retry-after" not in head.fields:
+            return read_answer(head.status)
+        return read_answer(head.status, retry_after_s=retry_after(head.fields, now=self._clock.now()))
+
+    async def keep(self, attempt: Attempt, policy: WritePolicy, *, leave_rest: bool) -> Kept:
         """Read the body as far as it is kept. A body that is cut takes nothing back of what its head said.
 
         With `leave_rest` the response stays open where it is longer; else it is closed.
         """
+        response, limit = attempt.response, attempt.limit or AttemptLimit()
+        assert response is not None, "without an answer nothing is kept"
         pieces: list[bytes] = []
         rest = None
+        limit.begin(policy.origin_timeout_s)
         try:
-            async with asyncio.timeout(policy.origin_timeout_s):
-                whole = await _read_up_to(response, policy.max_answer_bytes, pieces)
+            whole = await _read_up_to(response, policy.max_answer_bytes, pieces)
             if not whole and leave_rest:
                 rest = response
-        except (OriginError, TimeoutError):
+        except OriginError:
+            whole = False
+        except asyncio.CancelledError:
+            if not limit.raises_now():
+                raise
             whole = False
         finally:
+            limit.stop()
             if rest is None:
                 response.close()
-        return Kept(b"".join(pieces), whole, rest)
+        return Kept(pieces[0] if len(pieces) == 1 else b"".join(pieces), whole, rest)
 
 
 async def _read_up_to(response: OriginResponse, limit_bytes: int, pieces: list[bytes]) -> bool:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Final
 
 from proxy.errors import OriginConnectTimeout, OriginOverloaded, OriginUnreachable, ProxyError
@@ -107,7 +108,10 @@ class Ended:
 
 Conclusion = Again | Ended
 
+_COMMITTED: Final = Ended(Step.COMMIT)
 
+
+@lru_cache(maxsize=256)
 def read_answer(status: int, *, retry_after_s: float | None = None) -> Reading:
     """What the head of an answer says. `retry_after_s` is None without a (readable) Retry-After."""
     return Reading(
@@ -143,7 +147,7 @@ def conclude(
     """
     match reading.kind:
         case Kind.APPLIED | Kind.ACCEPTED:
-            return Ended(Step.COMMIT)
+            return _COMMITTED
         case Kind.REFUSED:
             return _refused(reading, doubt, client_is_told)
         case Kind.LATER | Kind.NOT_SENT if another:

@@ -89,7 +89,7 @@ class Scheduler:
         self._endings = endings
         self._shards: dict[int, _Shard] = {}
         self._settling: dict[Job, Over] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
         self._stopped = False
 
@@ -210,28 +210,26 @@ class Scheduler:
     # tasks
 
     def _spawn(self, work: Coroutine[None, None, None], job: Job) -> None:
-        task = spawn(self._guarded(work, job), name=f"write {job.write.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        self._tasks[job] = spawn(self._guarded(work, job), name="write")
 
     async def _guarded(self, work: Coroutine[None, None, None], job: Job) -> None:
         """No defect of ours may hold a lane for ever: what it hits ends as one of which nobody knows."""
         try:
             await work
-            self._pump()  # now, not a turn of the loop later: a hot key waits for this
         except Exception:
             logger.exception("write_failed write=%s", job.write.id)
-            if job.state in FINAL:
-                if job.phase is not Phase.GONE:
-                    self._drop(job)
-                return
+            await self._end_broken(job)
+        finally:
+            del self._tasks[job]
+            self._settled.set()
+            self._pump()  # now, not a turn of the loop later: a hot key waits for this
+
+    async def _end_broken(self, job: Job) -> None:
+        if job.state not in FINAL:
             reading = Reading(Kind.UNKNOWN, "an internal error; see the log")
             await self._endings.end(job, given_up(reading, doubt=Doubt.UNKNOWN), Answered())
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._settled.set()
-        self._pump()
+        elif job.phase is not Phase.GONE:
+            self._drop(job)
 
     def _running_of(self, shard: int) -> Iterator[Job]:
         return (job for job in self.lanes if job.write.shard == shard and job.phase in AT_WORK)
@@ -337,7 +335,7 @@ class Scheduler:
     def close(self) -> None:
         """Forget all jobs, and stop what runs."""
         self._stopped = True
-        for task in tuple(self._tasks):
+        for task in tuple(self._tasks.values()):
             task.cancel()
         for shard in tuple(self._shards):
             self.lost(shard)

@@ -152,9 +152,7 @@ class Writes:
         if waiting >= policy.max_sync_lane:
             raise LaneFull(f"{waiting} clients wait for {key!r}, as many as writes.max_sync_lane allows")
 
-    def wait(
-        self, write_id: str, *, reads: bool = False
-    ) -> AbstractContextManager[asyncio.Future[Ending]]:
+    def wait(self, write_id: str, *, reads: bool = False) -> AbstractContextManager[asyncio.Future[Ending]]:
         """A future of the end of this write, as `Waiters.wait`; to be asked for before it is accepted."""
         return self._waiters.wait(write_id, reads=reads)
 

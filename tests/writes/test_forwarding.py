@@ -115,7 +115,7 @@ def test_a_body_is_kept_up_to_a_limit(
         origin.acts.append(Act(body=body, cut=cut))
         attempt = await _send(forwarder)
         assert attempt.response is not None
-        found = await forwarder.keep(attempt.response, POLICY, leave_rest=leave_rest)
+        found = await forwarder.keep(attempt, POLICY, leave_rest=leave_rest)
         assert (found.octets, found.whole, found.rest is not None) == (kept, whole, rest)
         assert origin.responses[0].closed is not rest
 
