@@ -47,6 +47,10 @@ class Progress:
         await self._reached.wait()
 
 
+_PATIENCE = 10
+"""How much longer is waited after an answer that says so than after a connection that broke."""
+
+
 class Session:
     """One client; `take` says whether there is another write to be made."""
 
@@ -92,7 +96,8 @@ class Session:
             again = told is None or told.word is Word.AGAIN
             if not (again and plan.keyed):
                 break
-            await asyncio.sleep(self._chance.pause_s())
+            # 409 says that the first one still runs, and to come back in a second.
+            await asyncio.sleep(self._chance.pause_s() * (1 if told is None else _PATIENCE))
         else:
             return
         if told is None:
