@@ -30,12 +30,14 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.purging import Covers, PurgeReceipt
 from proxy.config.settings import Config
+from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purge_order import PurgeOrder
 from proxy.policy.purges import Coverage, Everything
 from proxy.routing import Router
 from proxy.server.binding import Binding, bind
 from proxy.server.purger import coverage_of_order
 from proxy.server.server import Server, ServerStatistics
+from proxy.server.writes.home import WritesHome
 from proxy.tasks import spawn
 from proxy.workers.broadcast import Broadcast
 from proxy.workers.channel import Channel
@@ -112,7 +114,7 @@ class AllServers:
     @property
     def proxy(self) -> AllProxies:
         """Where a test orders a purge."""
-        return AllProxies(self._servers)
+        return AllProxies(self._servers, self.config)
 
     def statistics(self) -> ServerStatistics:
         """All as one."""
@@ -126,9 +128,16 @@ class AllServers:
 class AllProxies:
     """What a test asks of the proxies of all workers."""
 
-    def __init__(self, servers: Mapping[int, Server]) -> None:
+    def __init__(self, servers: Mapping[int, Server], config: Config) -> None:
         self._servers = servers
+        self._config = config
         self.purger = self
+
+    @property
+    def writes(self) -> WritesHome | None:
+        """The writes, which one of them has for all; before any runs, those of one that never will."""
+        one = self._servers.get(WRITES_SLOT)
+        return Server(self._config).proxy.writes if one is None else one.proxy.writes
 
     def purge(self, order: PurgeOrder) -> AllReceipts:
         """As `Purger.purge`."""

@@ -91,8 +91,10 @@ COPIES = "an entry counts at each worker that has a copy of it"
 DISKS = "looks into the process that fills, or at the one disk tier that it has"
 DIVIDED = "an origin's limits are divided among the workers"
 ELSEWHERE = "the connection in question is that of another key's owner"
+GIVEN = "who passes a write on counts it as written once it was given over, and its client leaves"
 MARKS = "the owner keeps its mark until it expires, as it sees nothing of what the asker was given"
 POSTED = "the answer to a POST is stored where it passed, until all workers have heard of the POST"
+RELOADED = "the test changes the configuration of one process"
 RESUMED = "a slice that breaks off on its way to the owner is asked for anew by the asker, from its beginning"
 TRIED = "a refresh that fails is tried once by the owner and once by each worker that has a copy"
 
@@ -128,6 +130,11 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
         "test_it_is_stored_for_the_variant_that_was_asked_with",
         "test_it_takes_the_place_of_what_it_invalidates",
     ),
+    GIVEN: ("test_a_client_that_leaves_while_its_key_is_looked_up_leaves_the_key_free",),
+    RELOADED: (
+        "test_a_slow_upload_over_a_reload_that_takes_its_route_away",
+        "test_a_write_whose_route_is_gone_is_shown_to_nobody_where_it_had_a_principal",
+    ),
     RESUMED: (
         "test_a_date_is_a_validator_once_it_is_strong",
         "test_a_slice_that_is_cut_is_read_on_from_where_it_was_cut",
@@ -137,7 +144,10 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
 }
 """Reasons, and the tests that are left out."""
 
-WRITES = "the lanes of writes are one worker's: the tests of `proxy/writes` and of the command have several"
+OF_ONE_PROCESS_ONLY = {
+    "test_writes_life.py": "`tests/workers/test_writes_holder.py` has the life of several",
+    "test_writes_operated.py": "`tests/workers/test_overseer.py` has the way of orders to several",
+}
 
 
 def why_at_one_worker(test: str) -> str | None:
@@ -147,7 +157,7 @@ def why_at_one_worker(test: str) -> str | None:
 
 def why_left_out(test: str, file: str) -> str | None:
     """Why this test is left out where there are several workers, if it is."""
-    return WRITES if file.startswith("test_writes") else _reason(OF_ONE_PROCESS, test)
+    return OF_ONE_PROCESS_ONLY.get(file) or _reason(OF_ONE_PROCESS, test)
 
 
 def _reason(table: dict[str, tuple[str, ...]], test: str) -> str | None:

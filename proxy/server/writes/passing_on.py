@@ -6,6 +6,7 @@ who has the writes knows the client by what is told beside it, and treats it as 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from proxy.coalesce.answer import Outcome
@@ -74,7 +75,9 @@ class PassingOn:
         outcome: Outcome,
         retry_safe: bool,
     ) -> None:
-        """Have it answered. `outcome` is that of one of which nobody knows; `retry_safe` of its repetition.
+        """Have it answered. `outcome` is that of one whose answer is lost, or whose client has left by then.
+
+        `retry_safe` tells whether a lost one may be sent again.
 
         Raises: ClientGone, ClientError (the body's framing, or its slowness), OriginError in the middle of an
         answer.
@@ -88,6 +91,10 @@ class PassingOn:
         except WriteLost as error:
             exchange.outcome = outcome
             self._lost(exchange, error, retry_safe=retry_safe)
+        except asyncio.CancelledError:  # its client left; what was given over goes on
+            if body is None or body.given:
+                exchange.outcome = outcome
+            raise
 
     def refuse(self, exchange: Exchange, error: ProxyError) -> None:
         """Answer that it was not taken in, for one of REFUSALS. Raises: ClientGone."""
