@@ -18,6 +18,10 @@ PACE_S = 0.02
 """Between an answer and the client's next request: what is tried needs a part of the processor, too."""
 
 
+PATIENCE_S = 60.0
+"""All slots may wait for their next worker at one time, on a machine that does other work, too."""
+
+
 def body_of(target: str) -> bytes:
     """What the origin has at a target; no other has the same."""
     return hashlib.sha256(target.encode()).digest() * 64
@@ -61,6 +65,7 @@ class Load:
         self._targets = targets
         self._clients = clients
         self._over = False
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self.answered = 0
         self.connections = 0
         self.wrong: list[str] = []
@@ -77,6 +82,13 @@ class Load:
                 yield self
             finally:
                 self._over = True
+
+    async def more(self, count: int) -> None:
+        """Wait for so many more answers. Raises: TimeoutError."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.append((self.answered + count, reached))
+        async with asyncio.timeout(PATIENCE_S):
+            await reached
 
     async def _client(self) -> None:
         while not self._over:
@@ -106,6 +118,9 @@ class Load:
         if not head.startswith("http/1.1 200 ") or body != body_of(target):
             self.wrong.append(f"{target}: {head[:200]} {body[:100]!r}")
         self.answered += 1
+        for wanted, reached in self._awaited:
+            if self.answered >= wanted and not reached.done():
+                reached.set_result(None)
         return "\r\nconnection: close" not in head
 
 
