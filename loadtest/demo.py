@@ -149,7 +149,8 @@ def _say_what_to_try(origin: Server, lockgate: Server) -> None:
   curl -i '{lockgate.url}/b?size=100000&cut=5000'            an origin that breaks off
   curl -s {origin.url}/_stub/counters                       what the origin was asked
 
-How to queue writes is told in docs/writes.md. Logs are in .run/: lockgate.log has one JSON line an exchange.""",
+How to queue writes is told in docs/writes.md.
+Logs are in .run/: lockgate.log has one JSON line an exchange.""",
         flush=True,
     )
 

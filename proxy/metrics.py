@@ -373,7 +373,7 @@ METRICS = (
     Metric(
         "lockgate_gate_answers_total",
         Kind.COUNTER,
-        "Hits that were answered at the gate: to a head known octet by octet, or to one that was parsed.",
+        "Hits that were answered at the gate: to a head known in what matters, or to one that was parsed.",
         _each_way,
         _WAY,
     ),

@@ -104,10 +104,8 @@ class Lanes:
 
 def journal_of(directory: Path, *, max_batch: int = MAX_BATCH) -> Journal:
     """A journal with room for the largest measurement."""
-    settings = JournalSettings(
-        directory=directory, shards=SHARDS, max_writes=10_000_000, max_bytes=2**40, min_free_bytes=0
-    )
-    return Journal(settings, clock=SystemClock(), max_batch=max_batch)
+    settings = JournalSettings(directory=directory, shards=SHARDS, min_free_bytes=0)
+    return Journal(settings, clock=SystemClock(), max_writes=10_000_000, max_bytes=2**40, max_batch=max_batch)
 
 
 async def rate(directory: Path, writes: int, in_flight: int, max_batch: int) -> tuple[float, float]:

@@ -39,7 +39,7 @@ class Holds:
         return len(self._until)
 
     def hold(self, coverage: Coverage, *, until_mono: float, now_mono: float) -> None:
-        """Nothing of these targets, or with these labels, is stored until then; wider than that, nothing at all."""
+        """Nothing of these targets or with these labels is stored until then; of what is wider, nothing."""
         match coverage:
             case Targets():
                 for key in coverage.keys:

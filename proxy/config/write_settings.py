@@ -188,10 +188,6 @@ class JournalSettings(Settings):
     """The key that requests and answers are encrypted with, 64 hexadecimal digits; else one is made beside the journal."""
     shards: Annotated[int, Field(ge=1, le=4096)] = 64
     """Into how many numbered sequences of events the keys are divided; fixed for the life of a journal."""
-    max_writes: PositiveInt = 100_000
-    """Writes that have not ended, those that clients wait for included; the next one is refused with 503."""
-    max_bytes: PositiveInt = 256 * MiB
-    """Bodies of these writes, all together; they are kept in memory, too."""
     spool_above_bytes: PositiveInt = 1 * MiB
     """A larger body gets a file of its own."""
     min_free_bytes: NonNegativeInt = 256 * MiB
@@ -216,7 +212,9 @@ class WritesSettings(Settings):
     path: PathPrefix = "/_writes"
     """Where clients ask what became of a write, on every listener: `{path}/ID`."""
     max_queued: PositiveInt = 100_000
-    """Writes that may wait, in all; the next one gets 503."""
+    """Writes that have not ended, in all; the next one gets 503."""
+    max_bytes: PositiveInt = 256 * MiB
+    """Bodies of these writes, all together, which are held in memory; what comes on top gets 503."""
     max_running: PositiveInt = 1000
     """Writes at origins at one time, in all."""
     max_waits: PositiveInt = 10_000

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from typing import Final, Generic, TypeVar
 
+from proxy.errors import QueueFull
 from proxy.writes.delivery import Delivery
 from proxy.writes.port import WriteStatus
 from proxy.writes.states import State
@@ -61,10 +62,16 @@ _HERE: Final = frozenset({State.QUEUED, State.STARTED})
 One = TypeVar("One", bound=LiveDelivery)
 
 
-class Live(Generic[One]):
-    """All of them by id, counted."""
+MAX_WRITES: Final = 100_000
+MAX_BYTES: Final = 256 * 1024 * 1024
 
-    def __init__(self) -> None:
+
+class Live(Generic[One]):
+    """All of them by id, counted; so many at most, with bodies of so many octets in all."""
+
+    def __init__(self, *, max_writes: int = MAX_WRITES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_writes = max_writes
+        self._max_bytes = max_bytes
         self._by_id: dict[str, One] = {}
         self.bytes = 0
         self.durable = 0
@@ -81,6 +88,13 @@ class Live(Generic[One]):
     def get(self, write_id: str) -> One | None:
         """None if there is no such write, or it has ended."""
         return self._by_id.get(write_id)
+
+    def check_room(self, write: Write) -> None:
+        """See that one more may come. Raises: QueueFull."""
+        if len(self._by_id) >= self._max_writes:
+            raise QueueFull(f"{len(self._by_id)} writes are queued, as many as writes.max_queued allows.")
+        if self.bytes + len(write.body) > self._max_bytes:
+            raise QueueFull(f"Writes of {self.bytes} octets are queued; writes.max_bytes allows no more.")
 
     def add(self, delivery: One) -> None:
         """It begins."""

@@ -107,7 +107,10 @@ class EmbeddedBackend:
 
     mode = Mode.ASYNC
 
-    def __init__(self, directory: Path, **settings: object) -> None:
+    def __init__(
+        self, directory: Path, *, max_writes: int = 1000, max_bytes: int = 2**24, **settings: object
+    ) -> None:
+        self._room = {"max_writes": max_writes, "max_bytes": max_bytes}
         values = {"directory": directory, "min_free_bytes": 0, "shards": 4, "spool_above_bytes": 1000}
         self.settings = JournalSettings(**(values | settings))  # type: ignore[arg-type]
         self.clock = TestClock()
@@ -128,7 +131,7 @@ class EmbeddedBackend:
 
     def renew(self) -> None:
         """As a new process finds it, before anything is started."""
-        self.journal = Journal(self.settings, clock=self.clock)
+        self.journal = Journal(self.settings, clock=self.clock, **self._room)
         self.queue = EmbeddedQueue(self.journal)
         self.store = EmbeddedStore(self.journal)
         self.events = self.journal.events

@@ -38,7 +38,7 @@ class Kept:
 def kept_by(settings: WritesSettings, *, clock: Clock) -> Kept:
     """The backend that the configuration names. Raises: ConfigError where its libraries are missing."""
     if settings.journal is None:
-        state = MemoryState(clock=clock, max_writes=settings.max_queued)
+        state = MemoryState(clock=clock, max_writes=settings.max_queued, max_bytes=settings.max_bytes)
         return Kept(MemoryQueue(state), MemoryStore(state), state.events, state.live, memory=state)
     try:
         from proxy.writes.embedded.journal import Journal
@@ -49,5 +49,7 @@ def kept_by(settings: WritesSettings, *, clock: Clock) -> Kept:
             f"writes.journal needs the library {error.name}, which is not installed: "
             "install Lockgate with the extra `writes`, as in `pip install lockgate[writes]`"
         ) from error
-    journal = Journal(settings.journal, clock=clock)
+    journal = Journal(
+        settings.journal, clock=clock, max_writes=settings.max_queued, max_bytes=settings.max_bytes
+    )
     return Kept(EmbeddedQueue(journal), EmbeddedStore(journal), journal.events, journal.live, journal)

@@ -33,7 +33,7 @@ from proxy.writes.embedded.live import EmbeddedDelivery
 from proxy.writes.embedded.opening import Opened, open_journal
 from proxy.writes.embedded.retention import Swept, sweep
 from proxy.writes.embedded.writer import MAX_BATCH, JournalWriter
-from proxy.writes.live import Live
+from proxy.writes.live import MAX_BYTES, MAX_WRITES, Live
 from proxy.writes.statistics import JournalStatistics
 
 if TYPE_CHECKING:
@@ -48,13 +48,22 @@ _SPOOL_THREADS: Final = 2
 class Journal:
     """The shared parts. Owned by the event loop, from `open` to `close`.
 
-    `max_batch` is for the benchmark, which compares with a commit for each job.
+    `max_writes` and `max_bytes` bound what has not ended, in the file or not. `max_batch` is for the
+    benchmark, which compares with a commit for each job.
     """
 
-    def __init__(self, settings: JournalSettings, *, clock: Clock, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self,
+        settings: JournalSettings,
+        *,
+        clock: Clock,
+        max_writes: int = MAX_WRITES,
+        max_bytes: int = MAX_BYTES,
+        max_batch: int = MAX_BATCH,
+    ) -> None:
         self.settings = settings
         self.clock = clock
-        self.live: Live[EmbeddedDelivery] = Live()
+        self.live: Live[EmbeddedDelivery] = Live(max_writes=max_writes, max_bytes=max_bytes)
         self.health = Health(
             clock=clock, min_free_bytes=settings.min_free_bytes, retry_after_s=settings.retry_after_s
         )

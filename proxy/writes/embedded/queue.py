@@ -23,7 +23,7 @@ import math
 from collections.abc import Awaitable
 from typing import Final
 
-from proxy.errors import QueueFull, QueueUnavailable
+from proxy.errors import QueueUnavailable
 from proxy.tasks import spawn
 from proxy.writes.embedded.database import GENERATION_SHIFT
 from proxy.writes.embedded.health import Condition, is_of_the_file
@@ -147,7 +147,7 @@ class EmbeddedQueue:
         return delivery.position
 
     def _admit(self, write: Write) -> EmbeddedDelivery:
-        journal, settings = self._journal, self._journal.settings
+        journal = self._journal
         journal.opened  # noqa: B018  # raises if it is not
         if self._closing:
             raise QueueUnavailable("The journal is being closed.")
@@ -155,10 +155,7 @@ class EmbeddedQueue:
             raise QueueUnavailable(self._stopped)
         if write.durable and (reason := journal.health.refusal()) is not None:
             raise QueueUnavailable(f"No write is taken in: {reason}.")
-        if len(self._live) >= settings.max_writes:
-            raise QueueFull(f"{len(self._live)} writes are queued (writes.journal.max_writes).")
-        if self._live.bytes + len(write.body) > settings.max_bytes:
-            raise QueueFull(f"Writes of {self._live.bytes} octets are queued (writes.journal.max_bytes).")
+        self._live.check_room(write)
         assert 0 <= write.shard < self.shards, f"there is no shard {write.shard}"
         self._last_position += 1
         delivery = EmbeddedDelivery(write, position=self._last_position, epoch=self._epoch)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Awaitable
 from typing import Final
 
-from proxy.errors import QueueFull, QueueUnavailable
+from proxy.errors import QueueUnavailable
 from proxy.writes.events import CommitEvent
 from proxy.writes.live import LiveDelivery
 from proxy.writes.memory.state import MemoryState, needs_journal
@@ -63,10 +63,7 @@ class MemoryQueue:
         if write.durable:
             asynchronous = write.mode is Mode.ASYNC
             raise needs_journal("A write that is answered 202" if asynchronous else "An Idempotency-Key")
-        if len(state.live) >= state.max_writes:
-            raise QueueFull(f"{len(state.live)} writes are queued, as many as are held without a journal.")
-        if state.live.bytes + len(write.body) > state.max_bytes:
-            raise QueueFull(f"Writes of {state.live.bytes} octets are queued, and no journal is set.")
+        state.live.check_room(write)
         assert 0 <= write.shard < self.shards, f"there is no shard {write.shard}"
         return self._owner
 

@@ -15,15 +15,12 @@ from typing import Final
 
 from proxy.clock import Clock
 from proxy.errors import QueueUnavailable
-from proxy.writes.live import Live, LiveDelivery
+from proxy.writes.live import MAX_BYTES, MAX_WRITES, Live, LiveDelivery
 from proxy.writes.memory.event_log import MemoryLog
 from proxy.writes.problem import Problem
 
 SHARDS: Final = 64
 """As many as a journal has by default, so that ids mean the same when one is set later."""
-MAX_WRITES: Final = 100_000
-MAX_BYTES: Final = 256 * 1024 * 1024
-"""Bodies of writes that wait, all together."""
 
 
 class MemoryState:
@@ -45,9 +42,7 @@ class MemoryState:
         self.clock = clock
         self.shards = shards
         self.clean = clean
-        self.max_writes = max_writes
-        self.max_bytes = max_bytes
-        self.live: Live[LiveDelivery] = Live()
+        self.live: Live[LiveDelivery] = Live(max_writes=max_writes, max_bytes=max_bytes)
         self.events = MemoryLog()
         self.paused: dict[str, Problem] = {}
 

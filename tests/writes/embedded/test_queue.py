@@ -37,7 +37,7 @@ async def test_the_queue_is_full_at_its_number_and_frees_with_each_end(tmp_path:
     writes = [make_write(mode=mode) for mode in (Mode.ASYNC, Mode.SYNC, Mode.ASYNC)]
     for write in writes:
         await backend.queue.put(write)
-    with pytest.raises(QueueFull, match="max_writes"):
+    with pytest.raises(QueueFull, match="max_queued"):
         await backend.queue.put(make_write())
     for write in writes[:2]:
         await finish(backend, write)
