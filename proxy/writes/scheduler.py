@@ -332,6 +332,15 @@ class Scheduler:
         self._stopped = True
         return await self.until(lambda: not self._tasks, deadline_s)
 
+    @property
+    def haunted(self) -> bool:
+        """Whether an attempt that left no mark was lost sight of, and may be at the origin still."""
+        now_mono = self._clock.mono()
+        return any(
+            job.doubt is Doubt.UNKNOWN and not job.write.durable and job.not_before_mono > now_mono
+            for job in self.lanes
+        )
+
     def close(self) -> None:
         """Forget all jobs, and stop what runs."""
         self._stopped = True

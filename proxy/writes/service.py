@@ -91,8 +91,9 @@ class Writes:
         """Start nothing more, wait for what runs, keep what was promised; False if something still ran."""
         drained = await self._scheduler.drain(deadline_s=deadline_s)
         self._tell_left()
+        clean = drained and not self._scheduler.haunted
         self._scheduler.close()
-        await self._queue.close(clean=drained)
+        await self._queue.close(clean=clean)
         return drained
 
     async def until(self, condition: Callable[[], bool], *, deadline_s: float) -> bool:

@@ -187,3 +187,17 @@ def test_a_write_is_expected_to_end_after_those_before_it(world: World) -> None:
     assert world.writes.expected_s(puts[2].write.id) == pytest.approx(8.0, rel=0.1)
     assert world.writes.expected_s("nobody") == 0.0
     world.pass_time(60.0)
+
+
+@pytest.mark.parametrize(("status", "is_clean"), [(0, False), (503, True)], ids=["lost", "refused"])
+def test_an_end_is_not_clean_while_an_attempt_that_left_no_mark_may_be_at_the_origin(
+    status: int, is_clean: bool
+) -> None:
+    world = World()
+    world.origin.acts.append(Act(status, applies=False, retry_after=b"5"))
+    world.put("a", mode=Mode.SYNC)
+    world.pass_time(1.0)
+    assert world.writes.statistics().resting == 1
+    world.run(world.writes.stop(deadline_s=1.0))
+    assert world.queue.closed is is_clean
+    world.close()
