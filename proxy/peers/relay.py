@@ -6,7 +6,8 @@ does, and the next one begins when it has them. What cannot be given over meanwh
 whether anybody listens, for all that wait, and lets them go on in their order.
 
 A request was given over from the moment that the other side may have the whole of it. Until then it is sent
-to whoever comes next; from then on it never is, and if its answer is lost nobody knows what became of it.
+to whoever comes next; from then on only if the other side says that it did not take it in, since the writes
+leave it; and if its answer is lost nobody knows what became of it.
 
 No time limit is set on an answer: that worker has its own, and one that stands still is killed by the
 supervisor, which ends its connections.
@@ -26,7 +27,7 @@ from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
 from proxy.origin.client import OriginClient
 from proxy.origin.port import ForwardRequest, Framing, OnInformational, OriginResponse
-from proxy.peers.relay_field import Relayed, Told, relayed_fields, told_in
+from proxy.peers.relay_field import MOVED, Relayed, Told, relayed_fields, told_in
 from proxy.policy.surrogate_keys import SAFE_METHODS
 from proxy.server.writes.kept_body import KeptBody
 from proxy.tasks import spawn
@@ -120,9 +121,14 @@ class Relay:
         while True:
             sent.begun = False
             try:
-                return _answer(await self._client.send(request, on_informational=on_informational))
+                answer = _answer(await self._client.send(request, on_informational=on_informational))
             except OriginError as error:
                 _check_unsent(relayed.request.method, body, sent, error)
+            else:
+                if answer.told.outcome != MOVED:
+                    return answer
+                answer.close()
+                _rewind(body)
             await self._wait_there(until_mono)
 
     async def _wait_there(self, until_mono: float) -> None:
@@ -178,8 +184,13 @@ def _check_unsent(method: str, body: KeptBody | None, sent: _Sent, error: Origin
         return
     if body is None or body.given:
         raise WriteLost(f"the worker that has the writes ended before it answered: {error}") from error
-    if not body.rewind():
-        raise QueueUnavailable("the worker that has the writes ended before it had the whole body") from error
+    _rewind(body)
+
+
+def _rewind(body: KeptBody | None) -> None:
+    """Raises: QueueUnavailable."""
+    if body is not None and not body.rewind():
+        raise QueueUnavailable("the worker that has the writes went while the body was on its way")
 
 
 def _answer(response: OriginResponse) -> RelayedAnswer:

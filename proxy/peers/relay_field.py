@@ -22,6 +22,8 @@ from proxy.policy.forwarding import ClientAddress
 
 FIELD: Final = b"Lockgate-Relayed"
 WORD: Final = b"Lockgate-Outcome"
+MOVED: Final = "moved"
+"""The outcome of what was not taken in, since another process gets the writes: it is to be brought there."""
 
 _OF_THE_CONNECTION: Final = frozenset(
     (b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"te", b"trailer")

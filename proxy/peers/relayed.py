@@ -2,7 +2,7 @@
 
 It differs in its two ends. It begins with what was told of the client, in the place of what the connection
 would tell; and the head of its answer tells what became of it, for the worker whose client it is counts and
-logs it.
+logs it. If the writes leave this process before it was taken in, the other worker is told to bring it anew.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import replace
 from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
+from proxy.errors import ClientGone, ProxyError, WritesMoved
 from proxy.http.rendering import render_fields
-from proxy.peers.relay_field import Relayed, Told, told_field
+from proxy.peers.relay_field import MOVED, Relayed, Told, told_field
 from proxy.server.client_connection import ClientConnection
 from proxy.server.prepared import Prepared, Unanswerable
 from proxy.server.response_writer import ResponseWriter
@@ -78,6 +79,19 @@ class RelayedServing(Serving):
         exchange.prepared = prepared
         exchange.route = prepared.route.name
         return prepared
+
+    def _failed(self, error: ProxyError) -> None:
+        writer = self.exchange.writer
+        if not isinstance(error, WritesMoved) or writer.head_sent:
+            super()._failed(error)
+            return
+        assert isinstance(writer, TellingWriter), "it was given one"
+        writer.tell = lambda: Told(MOVED)
+        writer.keep_alive = False
+        try:
+            writer.start(error.status, b"", length=0)
+        except ClientGone:
+            self.exchange.client_gone()
 
     def _end(self) -> bool:
         writer = self.exchange.writer

@@ -17,6 +17,7 @@ from proxy.peers.relay_door import RelayDoor
 from proxy.server.echo import Echo
 from proxy.server.ledger import Ledger
 from proxy.server.serving import Services
+from proxy.server.writes.entrance import StatusEntrance, WritesEntrance
 from proxy.server.writes.home import WritesHome
 from proxy.workers.place import WorkerPlace
 
@@ -52,8 +53,18 @@ class SharedWrites:
     def _services_now(self) -> Services:
         services = self._services()
         if self._of_door is None or self._of_door[0] is not services:
-            self._of_door = (services, replace(services, ledger=self._ledger, echo=Echo()))
+            self._of_door = (services, self._for_others(services))
         return self._of_door[1]
+
+    def _for_others(self, services: Services) -> Services:
+        front, status = services.writes, services.write_status
+        return replace(
+            services,
+            ledger=self._ledger,
+            echo=Echo(),
+            writes=front.only_here() if isinstance(front, WritesEntrance) else front,
+            write_status=status.only_here() if isinstance(status, StatusEntrance) else status,
+        )
 
     async def take(self, home: WritesHome, *, clean: bool) -> None:
         """Have the writes from now on. Raises: ConfigError, QueueUnavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -346,8 +347,17 @@ class Server:
             listener.hand_over()
         # The others of this generation hand over, too, and ask until they are done.
         if await self._gone_within(self.config.shutdown_timeout_s, of_workers=False):
+            await self._see_writes_off()
             return 0
         return await self.drain()
+
+    async def _see_writes_off(self) -> None:
+        """Give them up, and answer whoever came for them."""
+        await self.give_writes()
+        if self.shared_writes is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.config.shutdown_timeout_s):
+                    await self.shared_writes.wait_gone()
 
     async def drain(self, *, others_stay: bool = False) -> int:
         """Take no more requests and let running exchanges end; how many connections had to be cut.
@@ -365,7 +375,7 @@ class Server:
         if self.neighbourhood is not None:
             self.neighbourhood.stop_answering()
         gone = await self._gone_within(self.config.shutdown_timeout_s, of_writes=not others_stay)
-        await self.give_writes()
+        await self._see_writes_off()
         if gone:
             return 0
         cut = sum(listener.cut() for listener in self._listeners)

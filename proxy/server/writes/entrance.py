@@ -8,6 +8,7 @@ body that was read.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from proxy.coalesce.answer import Outcome
 from proxy.errors import ProxyError, WritesMoved
@@ -19,9 +20,24 @@ from proxy.server.request_body import ClientBody
 from proxy.server.writes.front import WriteFront
 from proxy.server.writes.home import WritesHome
 from proxy.server.writes.kept_body import KeptBody
-from proxy.server.writes.passing_on import PassingOn
 from proxy.server.writes.routes import WriteRoute, route_taking
 from proxy.server.writes.status import WriteStatusResource, is_below
+
+
+class PassesOn(Protocol):
+    """What an entrance does with what is not for here: `PassingOn`."""
+
+    async def pass_on(
+        self,
+        exchange: Exchange,
+        request: RequestHead,
+        body: KeptBody | None,
+        *,
+        outcome: Outcome,
+        retry_safe: bool,
+    ) -> None: ...
+
+    def refuse(self, exchange: Exchange, error: ProxyError) -> None: ...
 
 
 class WritesEntrance:
@@ -31,7 +47,7 @@ class WritesEntrance:
         self,
         routes: Mapping[str, WriteRoute],
         *,
-        passing_on: PassingOn,
+        passing_on: PassesOn,
         keeps: bool,
         home: WritesHome | None,
         front: WriteFront | None,
@@ -45,6 +61,16 @@ class WritesEntrance:
 
     def __repr__(self) -> str:
         return f"<WritesEntrance {self._home!r} {sorted(self._routes)}>"
+
+    def only_here(self) -> WritesEntrance:
+        """The same for who came here for the writes: it raises WritesMoved where this one passes on."""
+        return WritesEntrance(
+            self._routes,
+            passing_on=_Nowhere(self._passing_on),
+            keeps=self._keeps,
+            home=self._home,
+            front=self._front,
+        )
 
     def takes(self, prepared: Prepared) -> WriteRoute | None:
         """The route, if this request is a write that it queues. Raises: EntityMissing."""
@@ -93,7 +119,7 @@ class StatusEntrance:
         self,
         path: str,
         *,
-        passing_on: PassingOn,
+        passing_on: PassesOn,
         home: WritesHome | None,
         resource: WriteStatusResource | None,
     ) -> None:
@@ -104,6 +130,12 @@ class StatusEntrance:
 
     def __repr__(self) -> str:
         return f"<StatusEntrance {self._path} {self._home!r}>"
+
+    def only_here(self) -> StatusEntrance:
+        """As that of `WritesEntrance`."""
+        return StatusEntrance(
+            self._path, passing_on=_Nowhere(self._passing_on), home=self._home, resource=self._resource
+        )
 
     def covers(self, path: bytes) -> bool:
         """Whether this path is ours, and no route's."""
@@ -119,6 +151,16 @@ class StatusEntrance:
                 pass
         # To read a state, or to take a write back, does no harm a second time.
         await self._passing_on.pass_on(exchange, request, None, outcome=Outcome.ANSWERED, retry_safe=True)
+
+
+class _Nowhere:
+    """Of whoever relayed it, who has the request yet, and brings it to the next one."""
+
+    def __init__(self, passing_on: PassesOn) -> None:
+        self.refuse = passing_on.refuse
+
+    async def pass_on(self, *_args: object, **_named: object) -> None:
+        raise WritesMoved("another process gets the writes")
 
 
 def is_here(home: WritesHome | None) -> bool:
