@@ -276,7 +276,7 @@ class World:
             elif what == "done":
                 done.add(write_id)
             elif what == "told":
-                unknown = ("invalidate-and-hold", write_id) in self.trace
+                unknown = ("invalidate-and-hold", write_id) in self.trace or self._left(write_id)
                 assert write_id in done or unknown or self.patience_ended, (
                     f"{write_id} was told of before it was kept"
                 )
@@ -286,6 +286,11 @@ class World:
         """It was of a process that is no more, and was not to outlive it."""
         put = next(put for put in self.puts if put.write.id == write_id)
         return put.orphaned and not (put.write.durable or self.flags_all)
+
+    def _left(self, write_id: str) -> bool:
+        """Its client was told at the end of a process that nobody knows."""
+        put = next(put for put in self.puts if put.write.id == write_id)
+        return put.orphaned and put.ending is not None and put.ending.result.state is State.UNKNOWN
 
     def _check_cache(self) -> None:
         told = [write_id for what, write_id in self.trace if what in ("invalidate", "invalidate-and-hold")]
