@@ -365,6 +365,21 @@ async def test_who_waits_inside_gets_the_answer_before_they_move(machine: Machin
     assert await giving
 
 
+async def test_a_worker_without_clients_ends_when_those_of_others_have_their_answers(
+    machine: Machine,
+) -> None:
+    configured(machine)
+    rule = machine.origin.on("PUT /posts/1").hold().reply(204)
+    writer = machine.at(1).send("PUT /posts/1", body=b"x")
+    await machine.until(lambda: rule.held == 1)
+    leaving = asyncio.get_running_loop().create_task(machine.worker(0).hand_over())
+    await machine.turns(50)
+    assert not leaving.done()
+    rule.release()
+    await writer.expect(204)
+    assert await leaving == 0
+
+
 async def test_who_waits_for_too_long_is_told_what_is_known(machine: Machine) -> None:
     configured(machine)
     machine.configure(writes={"shutdown_timeout_s": 0})
