@@ -19,6 +19,7 @@ from loadtest.bench import (
     rates,
     uncacheable,
     workers,
+    writes,
 )
 from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.report import Section, surroundings, write
@@ -35,6 +36,7 @@ _ALL = (
     "path",
     "workers",
     "uncacheable",
+    "writes",
 )
 
 
@@ -90,6 +92,7 @@ def main() -> int:
         "workers": lambda: workers.measure(arguments.runs, open_files),
         "uncacheable": lambda: uncacheable.measure(serious, arguments.runs, open_files),
         "path": path.measure,
+        "writes": lambda: writes.measure(arguments.runs, open_files),
     }
     faults: list[str] = []
     for name in _ALL if arguments.what == "all" else (arguments.what,):
