@@ -106,7 +106,26 @@ def check(home: Home) -> bool:
             f"{home.setting}, where journal.db is of version {version}, and this Lockgate reads version "
             f"{VERSION}. It was left as it is. Drain it with the Lockgate that wrote it."
         )
+    _check_length(home, header, has_log=wal.exists() and wal.stat().st_size > 0)
     return True
+
+
+def _check_length(home: Home, header: bytes, *, has_log: bool) -> None:
+    """See that nothing is cut off its end: SQLite reads zeros there, and after a clean end nobody else looks.
+
+    Beside a log the file may be shorter: a checkpoint that was broken off is done again from it.
+    Source: https://www.sqlite.org/fileformat.html §1.3.
+    """
+    page_bytes = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    whole_bytes = pages * (65_536 if page_bytes == 1 else page_bytes)
+    is_told = header[24:28] == header[92:96]  # else the number of pages is of an older state
+    found_bytes = home.database.stat().st_size
+    if is_told and not has_log and found_bytes < whole_bytes:
+        raise ConfigError(
+            f"{home.setting}, where journal.db is damaged: it has {found_bytes} of {whole_bytes} octets. "
+            "It was left as it is. Restore it, or move it aside to begin anew."
+        )
 
 
 def connect(home: Home) -> sqlite3.Connection:

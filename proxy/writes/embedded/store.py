@@ -39,16 +39,20 @@ class EmbeddedStore:
 
     async def status(self, write_id: str) -> WriteStatus | None:
         """None if it never was or is not known any more."""
+        recovering = self._journal.recovering  # before the looks: it may get to its lane between them
         running = self._journal.live.get(write_id)
         if running is not None:
             return running.status()
-        record = await self._journal.read(_end_of(write_id))
-        if record is not None:
-            return status_of(record)
-        if not self._journal.recovering:
-            return None
+        ended = await self._ended(write_id)
+        if ended is not None or not recovering:
+            return ended
         # Left from before, and not at its lane yet: a walk over the rows, as long as there are such.
-        return await self._journal.read(lambda database: left(database, write_id))
+        waiting = await self._journal.read(lambda database: left(database, write_id))
+        return waiting or await self._ended(write_id)
+
+    async def _ended(self, write_id: str) -> WriteStatus | None:
+        record = await self._journal.read(_end_of(write_id))
+        return None if record is None else status_of(record)
 
     async def result(self, write_id: str) -> Result | None:
         """How a durable write ended."""

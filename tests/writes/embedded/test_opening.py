@@ -96,6 +96,20 @@ def test_a_torn_journal_is_refused_and_left_as_it_is(tmp_path: Path, octets: int
     assert database.read_bytes() == whole[:octets]
 
 
+@pytest.mark.parametrize("cut", [1, 5000])
+def test_a_journal_that_lacks_its_last_octets_is_refused_after_a_clean_end_too(
+    tmp_path: Path, cut: int
+) -> None:
+    settings = settings_of(tmp_path / "j")
+    opened_once(settings)
+    database = tmp_path / "j" / "journal.db"
+    left = database.read_bytes()[:-cut]
+    database.write_bytes(left)
+    with pytest.raises(ConfigError, match=r"journal\.db is damaged"):
+        opened_once(settings)
+    assert database.read_bytes() == left
+
+
 def test_a_damaged_page_is_found_after_an_unclean_end(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "j")
     opened_once(settings, clean=False)
