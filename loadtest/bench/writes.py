@@ -300,7 +300,8 @@ def _text(
         f"64 connections, {KEYS:,} keys in turn, bodies of {BODY_BYTES} octets, one thread of wrk for "
         f"{SECONDS:g} s a run on the core that the origin (nginx) shares; medians of {runs} runs, the ways "
         "taking turns. CPU is user and system time of the server until the origin has had the last write. "
-        "*Without lanes*: the same front end, and the forwarder at once (`loadtest/bench/without_lanes.py`).\n\n"
+        "*Without lanes* is the same front end with the same forwarder, which sends at once "
+        "(`loadtest/bench/without_lanes.py`).\n\n"
         f"{table(('way', 'per CPU-second', 'per second', 'p99 ms', '÷ without lanes', '÷ passed'), rows)}\n\n"
         f"{table(('what', 'found'), facts)}"
     )

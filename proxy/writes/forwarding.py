@@ -21,7 +21,7 @@ from proxy.http.dates import parse_http_date
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import ForwardRequest, Origin, OriginResponse
-from proxy.writes.limit import AttemptLimit
+from proxy.writes.limit import TaskLimit
 from proxy.writes.outcomes import Reading, read_answer, read_error
 from proxy.writes.policy import WritePolicy
 from proxy.writes.write import Write
@@ -55,7 +55,7 @@ class Attempt:
 
     reading: Reading
     response: OriginResponse | None = None
-    limit: AttemptLimit | None = None
+    limit: TaskLimit | None = None
 
     @property
     def head(self) -> ResponseHead | None:
@@ -99,7 +99,7 @@ class Forwarder:
             unreachable = OriginUnreachable(f"no origin is called {policy.origin} any more")
             return Attempt(read_error(unreachable, sent=False))
         sent = False
-        limit = AttemptLimit()
+        limit = TaskLimit()
 
         def sending() -> None:
             nonlocal sent
@@ -137,7 +137,7 @@ class Forwarder:
 
         With `leave_rest` the response stays open where it is longer; else it is closed.
         """
-        response, limit = attempt.response, attempt.limit or AttemptLimit()
+        response, limit = attempt.response, attempt.limit or TaskLimit()
         assert response is not None, "without an answer nothing is kept"
         pieces: list[bytes] = []
         rest = None

@@ -1,10 +1,11 @@
-"""How long an attempt may take: a limit on the task that makes it, set and lifted as it goes on.
+"""How long a task may take for what it does now: a limit that is set and lifted as it goes on.
 
     ──begin(s)──► runs ──lift──► waits for nothing ──begin(s)──► runs ──stop──► over
                    └── the time is over: its task is cancelled, and `raises_now` says so
 
 An attempt is limited twice, until its answer's head and while that one's body is read, and mostly each lasts
-a moment. A limit for each (`asyncio.timeout`) costs 10 µs a write; this is one timer, moved lazily.
+a moment; and so is the wait of its client. A limit for each (`asyncio.timeout`) costs 10 µs a write; this is
+one timer, moved lazily.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 _NEVER = float("inf")
 
 
-class AttemptLimit:
+class TaskLimit:
     """The time limit of one task. To be used in that task, from `begin` to `stop`."""
 
     __slots__ = ("_cancelled_before", "_deadline_mono", "_loop", "_passed", "_task", "_timer")
@@ -29,7 +30,7 @@ class AttemptLimit:
 
     def __repr__(self) -> str:
         state = "passed" if self._passed else "lifted" if self._deadline_mono == _NEVER else "set"
-        return f"<AttemptLimit {state}>"
+        return f"<TaskLimit {state}>"
 
     def begin(self, seconds: float) -> None:
         """From now on so many seconds are left."""

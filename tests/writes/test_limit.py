@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from proxy.tasks import spawn
-from proxy.writes.limit import AttemptLimit
+from proxy.writes.limit import TaskLimit
 
 LONG_S = 3600.0
 
 
-async def _waits_under(limit: AttemptLimit, seconds: float) -> str:
+async def _waits_under(limit: TaskLimit, seconds: float) -> str:
     limit.begin(seconds)
     try:
         await asyncio.Event().wait()
@@ -26,13 +26,13 @@ async def _waits_under(limit: AttemptLimit, seconds: float) -> str:
 
 
 async def test_a_limit_that_passed_is_told_apart_and_leaves_no_cancellation() -> None:
-    task = spawn(_waits_under(AttemptLimit(), 0.0), name="limited")
+    task = spawn(_waits_under(TaskLimit(), 0.0), name="limited")
     assert await task == "passed"
     assert task.cancelling() == 0
 
 
 async def test_somebody_elses_cancellation_is_not_its_word() -> None:
-    task = spawn(_waits_under(AttemptLimit(), LONG_S), name="limited")
+    task = spawn(_waits_under(TaskLimit(), LONG_S), name="limited")
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -40,7 +40,7 @@ async def test_somebody_elses_cancellation_is_not_its_word() -> None:
 
 
 async def test_where_both_come_the_task_is_cancelled() -> None:
-    limit = AttemptLimit()
+    limit = TaskLimit()
     task = spawn(_waits_under(limit, LONG_S), name="limited")
     await asyncio.sleep(0)
     limit._deadline_mono = 0.0
@@ -51,7 +51,7 @@ async def test_where_both_come_the_task_is_cancelled() -> None:
 
 
 async def test_a_lifted_limit_never_passes_and_a_later_one_does() -> None:
-    limit, stages = AttemptLimit(), []
+    limit, stages = TaskLimit(), []
 
     async def work() -> None:
         limit.begin(0.0)
@@ -65,7 +65,7 @@ async def test_a_lifted_limit_never_passes_and_a_later_one_does() -> None:
 
 
 async def test_a_timer_that_comes_early_is_set_again() -> None:
-    limit = AttemptLimit()
+    limit = TaskLimit()
     limit.begin(0.0)
     limit.begin(LONG_S)
     limit._due()
@@ -76,7 +76,7 @@ async def test_a_timer_that_comes_early_is_set_again() -> None:
 
 async def test_an_error_that_came_of_it_takes_its_cancellation_away() -> None:
     async def work() -> int:
-        limit = AttemptLimit()
+        limit = TaskLimit()
         limit.begin(0.0)
         try:
             await asyncio.Event().wait()

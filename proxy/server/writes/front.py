@@ -50,6 +50,7 @@ from proxy.writes.front.idempotency_key import fingerprint, idempotency_key
 from proxy.writes.front.prefer import Preferences, preferences, without_ours
 from proxy.writes.front.principal import principal_of
 from proxy.writes.front.write_ids import shard_of
+from proxy.writes.limit import TaskLimit
 from proxy.writes.port import Claim, ClaimKind
 from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.waiting import Ending
@@ -277,10 +278,10 @@ class WriteFront:
             policy = route.policy
             budget_s = policy.retry_of(write.method).budget_s
             wait_s = max(0.0, write.not_after - write.accepted_at) + budget_s + 2 * policy.origin_timeout_s
+        if write.mode is Mode.SYNC:
+            return await self._sync_ending(route, write, future, wait_s)
         try:
             async with asyncio.timeout(wait_s):
-                if write.mode is Mode.SYNC:
-                    return await asyncio.shield(future)
                 await self._home.wait_until_end(future)  # what was promised goes on without this process
                 return future.result() if future.done() else None
         except TimeoutError:
@@ -288,9 +289,26 @@ class WriteFront:
         except asyncio.CancelledError:
             if future.done():  # both in one step: nobody is there to read on
                 _close(future.result())
+            raise
+
+    async def _sync_ending(
+        self, route: WriteRoute, write: Write, future: asyncio.Future[Ending], wait_s: float
+    ) -> Ending | None:
+        limit = TaskLimit()
+        limit.begin(wait_s)
+        try:
+            return await future  # it is ours alone: who is cancelled meanwhile is told nothing
+        except asyncio.CancelledError:
+            told = future.done() and not future.cancelled()  # both in one step
+            if limit.raises_now():
+                return future.result() if told else None
+            if told:  # nobody is there to read on
+                _close(future.result())
             elif self._takes_back(route, write):
                 self._home.writes.cancel(write.id)
             raise
+        finally:
+            limit.stop()
 
     def _takes_back(self, route: WriteRoute, write: Write) -> bool:
         """Whether a write is of no use when this client of it leaves."""
