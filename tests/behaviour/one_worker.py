@@ -145,6 +145,7 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
 """Reasons, and the tests that are left out."""
 
 OF_ONE_PROCESS_ONLY = {
+    "test_write_failures.py": "the one process that has the journal is killed, or its disk fails",
     "test_writes_life.py": "`tests/workers/test_writes_holder.py` has the life of several",
     "test_writes_operated.py": "`tests/workers/test_overseer.py` has the way of orders to several",
 }
