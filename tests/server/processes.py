@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -97,7 +99,11 @@ class Process:
 
 @asynccontextmanager
 async def launched(arguments: Sequence[str], *, python: Sequence[str] = ()) -> AsyncIterator[Process]:
-    """`python -m proxy` with these arguments, which need not serve."""
+    """`python -m proxy` with these arguments, which need not serve.
+
+    It is killed in the end, and then nobody removes the directory of its workers' sockets: it has one here.
+    """
+    runtime = tempfile.TemporaryDirectory(prefix="lockgate-run-")
     process = Process(
         await asyncio.create_subprocess_exec(
             sys.executable,
@@ -106,6 +112,7 @@ async def launched(arguments: Sequence[str], *, python: Sequence[str] = ()) -> A
             "proxy",
             *arguments,
             cwd=ROOT,
+            env={**os.environ, "RUNTIME_DIRECTORY": runtime.name},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -114,6 +121,7 @@ async def launched(arguments: Sequence[str], *, python: Sequence[str] = ()) -> A
         yield process
     finally:
         await process.kill()
+        runtime.cleanup()
 
 
 @asynccontextmanager
