@@ -72,7 +72,7 @@ class Waiters:
             if future.done():
                 continue
             own = rest if future in self._reading else None
-            future.set_result(replace(ending, rest=own))
+            future.set_result(ending if own is ending.rest else replace(ending, rest=own))
             if own is not None:
                 rest = None
         if rest is not None:
