@@ -26,7 +26,7 @@ from loadtest.bench.c_origin import requests_so_far
 from loadtest.bench.candidates import SERVER_CORE
 from loadtest.bench.report import Section, table
 from loadtest.bench.wrk import run_wrk
-from loadtest.processes import Server, free_port, lockgate_command, serving
+from loadtest.processes import LOG_DIRECTORY, Server, free_port, lockgate_command, serving
 from proxy.server.run import loop_factory
 from proxy.writes.embedded.writer import MAX_BATCH
 
@@ -114,9 +114,10 @@ def measure(runs: int, open_files: int) -> Section:
     ways, faults = _ways(), list[str]()
     with ExitStack() as stack:
         origin = stack.enter_context(c_origin.c_origin(open_files))
+        LOG_DIRECTORY.mkdir(exist_ok=True)
         # The journal belongs on a disk, not on tmpfs: its syncs are what is paid for.
         base = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="lockgate-bench-", dir=Path.cwd()))
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="lockgate-bench-", dir=LOG_DIRECTORY))
         )
         servers = {}
         for name, way in ways.items():
@@ -225,7 +226,7 @@ def _in_turn(runs: int) -> _Own:
         return 0.005
 
     hot, journalled, one_key, twenty, neighbours = [], [], [], [], []
-    with tempfile.TemporaryDirectory(prefix="lockgate-bench-", dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory(prefix="lockgate-bench-", dir=LOG_DIRECTORY) as name:
         for run in range(runs):
             alone_s = _on_loop(lanes.serial_s(200, delays=five_ms))
             in_lanes_s = _on_loop(lanes.took_s(200, keys=1, delays=five_ms, directory=None))
