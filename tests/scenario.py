@@ -97,7 +97,7 @@ class World:
         return origin
 
     def configure(self, *, routes: list[dict[str, object]] | None = None, **sections: object) -> None:
-        """Settings that are not the defaults: `route` or `routes`, `origin`, `limits`, `cache`, `writes`, `listen`."""
+        """What is not as by default: `route` or `routes`, `origin`, `limits`, `cache`, `writes`, `listen`."""
         assert self._server is None, "Lockgate runs already"
         self._routes = routes
         for name, settings in sections.items():

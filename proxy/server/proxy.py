@@ -103,9 +103,7 @@ class Proxy:
             self._slicing = before._slicing
             self._compressor = before._compressor
             self.writes = before.writes
-        front, status = self._writing(
-            config, origins=origins, router=router, clock=clock, way=way_to_writes
-        )
+        front, status = self._writing(config, origins=origins, router=router, clock=clock, way=way_to_writes)
         heads = PreparedHeads(
             router,
             limits=config.limits,
