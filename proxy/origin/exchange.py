@@ -157,9 +157,14 @@ class Exchange:
         connection = self._connection
         assert connection is not None, "an exchange is started once"
         connection.lend(self)
+        body = self._request.body if sends_body(self._request) else None
+        octets = None if body is None or self._request.expect_continue else body.at_hand()
+        if octets is not None:
+            connection.write(head + octets)
+            self._await_first_byte()
+            return
         connection.write(head)
-        body = self._request.body
-        if body is not None and sends_body(self._request):
+        if body is not None:
             self._upload = Upload(
                 body,
                 connection,

@@ -27,6 +27,10 @@ class Framing(StrEnum):
     """Ends with the connection: its end cannot be told from a cut, so it is passed on and never stored."""
 
 
+AT_HAND_BYTES = 64 * 1024
+"""A longer body is read in pieces: so much is written without waiting for the origin to take it."""
+
+
 class RequestBody(Protocol):
     """The body of a client's request, read once, piece by piece."""
 
@@ -37,6 +41,9 @@ class RequestBody(Protocol):
     @property
     def touched(self) -> bool:
         """Whether any of it has been read: then the request cannot be sent a second time."""
+
+    def at_hand(self) -> bytes | None:
+        """All of it, which is read by this: a short body of declared length that is here; else None."""
 
     async def read(self) -> bytes:
         """The next piece; `b""` at the end.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from aiohttp import StreamReader
 
 from proxy.errors import BodyTooLarge, ClientError, ClientGone, RequestTimeout
+from proxy.origin.port import AT_HAND_BYTES
 
 
 class ClientBody:
@@ -49,6 +50,18 @@ class ClientBody:
     def arrived(self) -> bool:
         """Whether the client has sent all of it."""
         return self._stream.is_eof()
+
+    def at_hand(self) -> bytes | None:
+        """All of it, if that is little, declared, and here; see the port."""
+        stream = self._stream
+        if self.touched or self.length is None or self.length > AT_HAND_BYTES:
+            return None
+        if not stream.is_eof() or stream.exception() is not None:
+            return None
+        self.touched = True
+        self._on_first_read = None
+        self._received_bytes = self.length
+        return stream.read_nowait() if self.length else b""
 
     async def read(self) -> bytes:
         """The next piece; `b""` at the end. Raises: ClientGone, ClientError, BodyTooLarge, RequestTimeout."""

@@ -20,7 +20,7 @@ from proxy.errors import OriginError, OriginTimeout, OriginUnreachable, ProxyErr
 from proxy.http.dates import parse_http_date
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
-from proxy.origin.port import ForwardRequest, Origin, OriginResponse
+from proxy.origin.port import AT_HAND_BYTES, ForwardRequest, Origin, OriginResponse
 from proxy.writes.limit import TaskLimit
 from proxy.writes.outcomes import Reading, read_answer, read_error
 from proxy.writes.policy import WritePolicy
@@ -41,6 +41,12 @@ class OneBody:
     @property
     def length(self) -> int:
         return len(self._octets)
+
+    def at_hand(self) -> bytes | None:
+        if self.touched or len(self._octets) > AT_HAND_BYTES:
+            return None
+        self.touched = True
+        return self._octets
 
     async def read(self) -> bytes:
         if self.touched:

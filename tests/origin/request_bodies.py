@@ -19,6 +19,9 @@ class ScriptedBody:
         self._pieces: Sequence[bytes | Exception | Gate] = pieces
         self._next = 0
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes:
         self.touched = True
         while self._next < len(self._pieces):
@@ -30,3 +33,19 @@ class ScriptedBody:
                 return piece
             await piece.passed()
         return b""
+
+
+class BodyAtHand:
+    """A request body that is all here."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.length = len(octets)
+        self.touched = False
+        self._octets = octets
+
+    def at_hand(self) -> bytes | None:
+        self.touched = True
+        return self._octets
+
+    async def read(self) -> bytes:
+        raise AssertionError("it was at hand")

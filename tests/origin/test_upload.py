@@ -6,15 +6,15 @@ import pytest
 
 from proxy.errors import ProxyError
 from proxy.http.fields import Fields
-from proxy.origin.port import ForwardRequest
+from proxy.origin.port import ForwardRequest, RequestBody
 from tests.origin.asking import HOST, OK, ask, read_all
 from tests.origin.conftest import Connect
-from tests.origin.request_bodies import ScriptedBody
+from tests.origin.request_bodies import BodyAtHand, ScriptedBody
 from tests.origin.scripted import ScriptedOrigin
 from tests.origin.waiting import soon
 
 
-def put(body: ScriptedBody) -> ForwardRequest:
+def put(body: RequestBody) -> ForwardRequest:
     return ForwardRequest("PUT", b"/a", Fields([HOST]), body=body)
 
 
@@ -57,5 +57,14 @@ async def test_an_empty_chunked_body_is_sent_as_one(scripted: ScriptedOrigin, co
     peer = await scripted.accept()
     assert b"\r\nTransfer-Encoding: chunked\r\n" in await peer.expect_head()
     await peer.expect(b"0\r\n\r\n")
+    peer.send(OK)
+    assert await read_all(await soon(asking)) == b"ok"
+
+
+async def test_a_body_that_is_at_hand_goes_with_its_head(scripted: ScriptedOrigin, connect: Connect) -> None:
+    asking = ask(connect(scripted.url), put(BodyAtHand(b"short")))
+    peer = await scripted.accept()
+    assert b"\r\nContent-Length: 5\r\n" in await peer.expect_head()
+    await peer.expect(b"short")
     peer.send(OK)
     assert await read_all(await soon(asking)) == b"ok"

@@ -10,6 +10,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import TransferEncodingError
 
 from proxy.errors import BodyTooLarge, ClientError, ClientGone, RequestTimeout
+from proxy.origin.port import AT_HAND_BYTES
 from proxy.server.request_body import ClientBody
 
 
@@ -115,3 +116,28 @@ async def test_what_was_set_on_the_stream_is_raised_as_an_error_of_ours(
     stream.set_exception(error)
     with pytest.raises(expected):
         await body.read()
+
+
+async def test_a_short_body_that_is_here_is_taken_at_once(stream: StreamReader) -> None:
+    stream.feed_data(b"ab")
+    stream.feed_data(b"c")
+    stream.feed_eof()
+    body = body_of(stream, length=3)
+    assert body.at_hand() == b"abc"
+    assert body.touched
+    assert body.at_hand() is None
+    assert await body.read() == b""
+
+
+@pytest.mark.parametrize("case", ["still coming", "of unknown length", "long", "begun", "broken"])
+async def test_any_other_body_is_read_in_pieces(stream: StreamReader, case: str) -> None:
+    octets = b"x" * (AT_HAND_BYTES + 1 if case == "long" else 4)
+    stream.feed_data(octets)
+    if case == "broken":
+        stream.set_exception(TransferEncodingError("broken"))
+    elif case != "still coming":
+        stream.feed_eof()
+    body = body_of(stream, length=None if case == "of unknown length" else len(octets))
+    if case == "begun":
+        await body.read()
+    assert body.at_hand() is None

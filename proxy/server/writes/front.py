@@ -405,6 +405,9 @@ def _close(ending: Ending) -> None:
 
 
 async def _whole(body: ClientBody) -> bytes:
+    octets = body.at_hand()
+    if octets is not None:
+        return octets
     pieces = []
     while piece := await body.read():
         pieces.append(piece)

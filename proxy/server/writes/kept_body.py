@@ -46,6 +46,10 @@ class KeptBody:
         self._again = 0
         return self._kept is not None
 
+    def at_hand(self) -> bytes | None:
+        """Never: it keeps what it gives, piece by piece."""
+        return None
+
     async def read(self) -> bytes:
         """The next piece; `b""` at the end. Raises: as the body that it is over."""
         kept = self._kept

@@ -15,6 +15,9 @@ class Pieces:
         self.length = sum(map(len, pieces)) if declared else None
         self.touched = False
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes:
         return self._pieces.pop(0)
 
