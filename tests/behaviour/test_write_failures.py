@@ -102,7 +102,7 @@ async def test_killed_before_a_write_was_kept_nothing_was_promised_and_nothing_i
     configured(world, mode="async")
     await world.started()
     journal, let_go = journal_of(world), threading.Event()
-    busy = asyncio.ensure_future(journal.read(lambda _: let_go.wait(5)))
+    busy = asyncio.ensure_future(journal.read(lambda _: let_go.wait(60)))
     client = world.client().send("PUT /posts/1", body=b"1")
     await world.until(lambda: len(home(world).writes.here()) == 1)
     section = Path(str(world._settings["writes"]["journal"]["directory"]))  # type: ignore[index]
