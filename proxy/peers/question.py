@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.config.settings import RouteSettings
-from proxy.http.fields import Fields, Pair
+from proxy.http.fields import Pair
 from proxy.http.messages import RequestHead
+from proxy.peers.told_request import request_told, told_of
 from proxy.policy.forwarding import ClientAddress, fields_for_owner
 from proxy.policy.keys import CacheKey
 
@@ -82,17 +83,10 @@ def question_of(
 
 def question_field(question: Question, *, slot: int, arrangement: str) -> Pair:
     """The field that goes last."""
-    request, client = question.request, question.client
-    host = request.fields.get(b"host")
     told = {
         "slot": slot,
         "arrangement": arrangement,
-        "ip": client.ip,
-        "scheme": client.scheme,
-        "trusted": client.trusted,
-        "authority": request.authority.decode("latin-1"),
-        "host": None if host is None else host.decode("latin-1"),
-        "version": request.minor_version,
+        **told_of(question.request, question.client),
         "alone": question.alone,
         "stored_only": question.stored_only,
         "newer_than": question.newer_than_mono,
@@ -115,22 +109,13 @@ def heard(method: str, target: str, pairs: Sequence[Pair]) -> Heard:
         slot, arrangement = int(told["slot"]), str(told["arrangement"])
         if "authority" not in told:
             return Heard(slot, arrangement)
-        host: tuple[Pair, ...] = ()
-        if told["host"] is not None:
-            host = ((b"Host", told["host"].encode("latin-1")),)
-        request = RequestHead(
-            method,
-            target.encode("utf-8", "surrogateescape"),
-            Fields((*host, *pairs[1:-1])),  # the first is Host, as the connection needs it
-            scheme=str(told["scheme"]),
-            authority=told["authority"].encode("latin-1"),
-            minor_version=int(told["version"]),
-        )
+        sent = pairs[1:-1]  # the first is Host, as the connection needs it
+        request, client = request_told(told, method=method, target=target, fields=sent)
         return Heard(
             slot,
             arrangement,
             request,
-            ClientAddress(told["ip"], request.scheme, bool(told["trusted"])),
+            client,
             stored_only=bool(told["stored_only"]),
             slice_number=None if told["slice"] is None else int(told["slice"]),
             alone=bool(told["alone"]),

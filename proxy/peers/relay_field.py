@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from proxy.http.fields import Fields, Pair
 from proxy.http.messages import RequestHead
+from proxy.peers.told_request import request_told, told_of
 from proxy.policy.forwarding import ClientAddress
 
 FIELD: Final = b"Lockgate-Relayed"
@@ -50,16 +51,10 @@ class Told:
 
 def relayed_fields(relayed: Relayed) -> Fields:
     """The fields to send, without Host, framing and what else the connection writes itself."""
-    request, client = relayed.request, relayed.client
-    host = request.fields.get(b"host")
+    request = relayed.request
     beside = [pair for pair in request.fields if pair[0].lower() in _OF_THE_CONNECTION]
     told = {
-        "ip": client.ip,
-        "scheme": client.scheme,
-        "trusted": client.trusted,
-        "authority": request.authority.decode("latin-1"),
-        "host": None if host is None else host.decode("latin-1"),
-        "version": request.minor_version,
+        **told_of(request, relayed.client),
         "beside": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in beside],
     }
     sent = request.fields.without((b"host", *_OF_THE_CONNECTION))
@@ -75,18 +70,8 @@ def heard_relayed(method: str, target: str, pairs: Sequence[Pair]) -> Relayed:
     try:
         sent = (*pairs[:place], *pairs[place + 1 :])
         fields = [pair for pair in sent if pair[0].lower() not in (b"host", *_OF_THE_CONNECTION)]
-        if told["host"] is not None:
-            fields.insert(0, (b"Host", told["host"].encode("latin-1")))
         fields += ((name.encode("latin-1"), value.encode("latin-1")) for name, value in told["beside"])
-        request = RequestHead(
-            method,
-            target.encode("utf-8", "surrogateescape"),
-            Fields(fields),
-            scheme=str(told["scheme"]),
-            authority=told["authority"].encode("latin-1"),
-            minor_version=int(told["version"]),
-        )
-        return Relayed(request, ClientAddress(told["ip"], request.scheme, bool(told["trusted"])))
+        return Relayed(*request_told(told, method=method, target=target, fields=fields))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"what is told of a relayed request lacks {error}") from error
 
