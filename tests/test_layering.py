@@ -27,7 +27,8 @@ LAYERS: dict[str, dict[str, str]] = {
             policy.ranges policy.request_checks policy.rewriting policy.sharing policy.surrogate_keys
             policy.target_uri policy.targeted policy.terms policy.upgrades policy.validation peers.order
             peers.question peers.relay_field peers.told_request peers.word
-            workers.backoff workers.coverage workers.frames workers.place workers.plain workers.portion workers.writes_orders writes.delivery writes.events
+            workers.backoff workers.coverage workers.frames workers.place workers.plain workers.portion
+            workers.writes_orders writes.delivery writes.events
             writes.front.bearer_token writes.front.entities writes.front.idempotency_key
             writes.front.json_members writes.front.normal_path writes.front.prefer writes.front.principal
             writes.front.problem_document writes.front.request_values writes.front.templates
