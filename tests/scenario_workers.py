@@ -53,6 +53,9 @@ from tests.scenario_wire import DEADLINE_S, Wire
 WORKERS = int(os.environ.get("LOCKGATE_TEST_WORKERS", "1"))
 """How many workers the scenarios have that do not choose by themselves."""
 
+FIRST = os.environ.get("LOCKGATE_TEST_FIRST_WORKER", "")
+"""The slot of a scenario's first connection; else each test has its own. A key's owner is always the same."""
+
 _FILES = 1_000_000
 
 _TURNS_OF_A_QUESTION = 20
@@ -223,7 +226,7 @@ class WorkersWorld(World):
         self.slots = workers
         self.at_one_worker = False
         """Whether all connections go to the same worker; the others own their part of the keys."""
-        self._next_slot = zlib.crc32(directory.name.encode()) % workers  # another one for another test
+        self._next_slot = int(FIRST) if FIRST else _slot_for(directory.name, workers)
         self._servers: dict[int, Server] = {}
         self._members: list[Member] = []
         self._all: AllServers | None = None
@@ -321,6 +324,11 @@ class WorkersWorld(World):
         for binding in self._bindings:
             binding.remove_file()
         await super()._shut_down()
+
+
+def _slot_for(test: str, slots: int) -> int:
+    """Another one for another test, and the same each time: directories are numbered as tests are run."""
+    return zlib.crc32(test.rstrip("0123456789").encode()) % slots
 
 
 def _source(config: Config) -> ConfigSource:

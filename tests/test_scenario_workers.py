@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import scenario_workers
 from tests.behaviour.one_worker import AT_ONE_WORKER, OF_ONE_PROCESS, why_at_one_worker, why_left_out
 from tests.scenario_workers import WorkersWorld
 
@@ -41,6 +42,24 @@ async def test_clients_go_to_all_workers_or_to_one(tmp_path: Path, pinned: bool)
     counted = sorted(server.statistics().proxy.exchanges.requests for server in world.servers)
     assert counted == ([0, 0, 6] if pinned else [2, 2, 2])
     await world.close()
+
+
+@pytest.mark.parametrize("chosen", ["", "0", "2"])
+async def test_a_test_begins_at_the_same_worker_each_time_or_at_the_one_that_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setattr(scenario_workers, "FIRST", chosen)
+    firsts = set()
+    for number in (1, 10):
+        directory = tmp_path / f"test_any{number}"
+        directory.mkdir()
+        world = WorkersWorld(directory, 3)
+        await world.open()
+        world.origin.on("POST /a").reply(200)
+        await world.client().send("POST /a", b"x").expect(200)
+        firsts |= {n for n, one in enumerate(world.servers) if one.proxy.statistics().exchanges.requests}
+        await world.close()
+    assert firsts == {int(chosen)} if chosen else len(firsts) == 1
 
 
 async def test_bounds_of_a_test_are_those_of_each_worker(tmp_path: Path) -> None:
