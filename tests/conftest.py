@@ -1,7 +1,7 @@
 """Scenarios run on asyncio and on uvloop; `LOCKGATE_TEST_LOOP` names the only one. Failures print them.
 
 `LOCKGATE_TEST_GATE` is `off` or `eager` (`tests/scenario.py`), `LOCKGATE_TEST_WORKERS` how many workers a
-`world` has, and `LOCKGATE_TEST_FIRST_WORKER` which of them its first client is at (`tests/scenario_workers.py`).
+`world` has, `LOCKGATE_TEST_FIRST_WORKER` which of them its first client is at (`tests/scenario_workers.py`).
 """
 
 from __future__ import annotations
