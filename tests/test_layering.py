@@ -104,7 +104,7 @@ LAYERS: dict[str, dict[str, str]] = {
             server.writes.home server.writes.keeping server.writes.routes server.writes.showing
             server.writes.status verdicts peers.answer peers.answering peers.delivery
             peers.door peers.link peers.neighbourhood peers.peers peers.relay peers.relay_door peers.relayed
-            peers.shared_origin peers.shared_writes peers.statistics
+            peers.shared_origin peers.shared_writes peers.statistics peers.worker_socket
             workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover
             workers.member workers.missed workers.notify workers.overseer workers.parent workers.process
             workers.sockets workers.source workers.summing workers.supervisor workers.tally workers.told

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "peers/relayed.py": RELAYED,
     "peers/shared_origin.py": PEERS,
     "peers/statistics.py": VALUES_OF_PEERS,
+    "peers/worker_socket.py": "who comes in at one and who does not: `tests/peers/test_door.py`",
     "server/passage.py": BY_SOCKETS,
     "server/purge_method.py": PURGING,
     "server/purger.py": PURGING,

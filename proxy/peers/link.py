@@ -26,7 +26,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.clock import Clock
-from proxy.config.settings import OriginSettings
 from proxy.errors import OriginError
 from proxy.http.fields import Fields
 from proxy.origin.client import OriginClient
@@ -34,6 +33,7 @@ from proxy.origin.port import ForwardRequest, OnInformational
 from proxy.peers.answer import OwnersAnswer
 from proxy.peers.question import Question, look_field, question_field
 from proxy.peers.word import OwnersWord, Trouble, word_in
+from proxy.peers.worker_socket import settings_to_worker
 from proxy.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -44,13 +44,6 @@ _LOOKS_WITHIN_LIMIT = 2
 _LOOK_AGAIN_S = 0.25
 """At a worker that is unreachable: connecting to a socket that nobody listens on costs next to nothing."""
 
-_NEVER_S = 86_400.0
-"""A time limit of the connection that is not to strike: the looks tell who lives, the owner's own time
-limits tell of the origin."""
-
-_UNBOUNDED = 1_000_000
-"""Questions are bounded by what asks them: flights."""
-
 
 class Link:
     """To the worker of one slot, from that of the slot `asker`."""
@@ -60,15 +53,7 @@ class Link:
         self.reachable = True
         self._asker = asker
         self._look_s = timeout_s / _LOOKS_WITHIN_LIMIT
-        settings = OriginSettings(
-            addresses=(f"unix:{path}",),
-            max_concurrency=_UNBOUNDED,
-            connect_timeout_s=timeout_s,
-            first_byte_timeout_s=_NEVER_S,
-            between_bytes_timeout_s=_NEVER_S,
-            fail_after=_UNBOUNDED,
-            max_head_bytes=1024 * 1024,
-        )
+        settings = settings_to_worker(path).model_copy(update={"connect_timeout_s": timeout_s})
         self._client = OriginClient(f"worker {slot}", settings, clock=clock)
         self._limits: set[asyncio.Timeout] = set()
         self.waited_for = 0

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Final
 
 from proxy.clock import Clock
-from proxy.config.settings import OriginSettings
 from proxy.errors import OriginError, QueueUnavailable, WriteLost
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
 from proxy.origin.client import OriginClient
 from proxy.origin.port import ForwardRequest, Framing, OnInformational, OriginResponse
 from proxy.peers.relay_field import MOVED, Relayed, Told, relayed_fields, told_in
+from proxy.peers.worker_socket import settings_to_worker
 from proxy.policy.surrogate_keys import SAFE_METHODS
 from proxy.server.writes.kept_body import KeptBody
 from proxy.tasks import spawn
@@ -37,10 +37,6 @@ LOOK_S: Final = 0.05
 
 _IDLE_S: Final = 2.0
 """A write takes no connection that was idle for longer than a second; a worker that drains waits for none."""
-
-_NEVER_S: Final = 86_400.0
-_UNBOUNDED: Final = 1_000_000
-"""Exchanges are bounded by the connections of clients."""
 
 
 class RelayedAnswer:
@@ -76,16 +72,7 @@ class Relay:
     def __init__(self, path: Path, *, patience_s: float, clock: Clock) -> None:
         self._path = path
         self._patience_s = patience_s
-        settings = OriginSettings(
-            addresses=(f"unix:{path}",),
-            max_concurrency=_UNBOUNDED,
-            idle_timeout_s=_IDLE_S,
-            first_byte_timeout_s=_NEVER_S,
-            between_bytes_timeout_s=_NEVER_S,
-            expect_timeout_s=_NEVER_S,
-            fail_after=_UNBOUNDED,
-            max_head_bytes=1024 * 1024,
-        )
+        settings = settings_to_worker(path).model_copy(update={"idle_timeout_s": _IDLE_S})
         self._client = OriginClient("the worker that has the writes", settings, clock=clock)
         self._looking: asyncio.Task[None] | None = None
         self._there: asyncio.Future[None] | None = None

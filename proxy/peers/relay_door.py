@@ -14,14 +14,12 @@ from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
 from proxy.config.settings import LimitsSettings, ListenSettings
-from proxy.errors import ClientError, ClientGone
-from proxy.http.rendering import render_fields
-from proxy.peers.door import check_private, limits_for_workers
+from proxy.errors import ClientError
 from proxy.peers.relay_field import Told, heard_relayed, told_field
 from proxy.peers.relayed import RelayedServing
+from proxy.peers.worker_socket import check_private, limits_for_workers, reply
 from proxy.server.client_connection import ClientConnection, InProgress
 from proxy.server.listener import Crowd, Listener
-from proxy.server.response_writer import ResponseWriter
 from proxy.server.serving import Services
 
 logger = logging.getLogger(__name__)
@@ -64,18 +62,9 @@ class RelayDoor:
             relayed = heard_relayed(message.method, message.path, message.raw_headers)
         except ValueError as error:
             logger.error("relayed_unreadable error=%s", error)
-            return self._unreadable(hall, connection)
+            told = Told("refused", reason="another worker relayed it in a way that this one does not know")
+            return reply(hall, connection, 503, told_field(told), keep_alive=False)
         return RelayedServing(self._services(), hall, connection, message, body, relayed=relayed).begin()
-
-    def _unreadable(self, hall: Listener, connection: ClientConnection) -> bool:
-        writer = ResponseWriter(connection, keep_alive=False)
-        told = Told("refused", reason="another worker relayed it in a way that this one does not know")
-        try:
-            writer.start(503, render_fields((told_field(told),)), length=0)
-        except ClientGone:
-            writer.keep_alive = False
-        hall.exchange_over()
-        return False
 
     def _refuse(self, hall: Listener, connection: ClientConnection, error: ClientError) -> None:
         """Octets that are no request, from a worker of ours."""
