@@ -75,6 +75,8 @@ class Gate:
         "_keeper",
         "_known",
         "_ledger",
+        "_likened",
+        "_likeness",
         "_likenesses",
         "_mono",
         "_now",
@@ -99,6 +101,8 @@ class Gate:
         )
         self._declined: dict[bytes, float] = {}
         self._alike_met = False  # whether there is one; a look-up takes 2 us
+        self._likened = b""  # the last head looked at: what is not answered for its likeness is learnt next
+        self._likeness: Likeness | None = None
         self._folded: HeadTable[Hashable, Standing | _Split] = HeadTable(
             max_bytes=TABLE_BYTES, size_bytes=lambda _fold, found: _size_bytes(found)
         )
@@ -111,6 +115,7 @@ class Gate:
         standing = self._known.young.get(octets) or self._known.find(octets)
         if standing is None and self._alike_met:
             likeness = self._likenesses.of(octets)
+            self._likened, self._likeness = octets, likeness
             if likeness is not None:
                 standing = self._alike.young.get(likeness) or self._alike.find(likeness)
         if standing is None or not self._send(connection, standing):
@@ -138,7 +143,9 @@ class Gate:
         """A parsed head has this answer: from the second on it is known, and so are those like it."""
         if self._known.came_before(octets):
             self._known.keep(octets, standing)
-        likeness = None if standing.told_apart_by else self._likenesses.of(octets)
+        if standing.told_apart_by:
+            return
+        likeness = self._likeness if octets is self._likened else self._likenesses.of(octets)
         if likeness is not None and self._alike.came_before(likeness):
             self._alike.keep(likeness, standing)
             self._alike_met = True
