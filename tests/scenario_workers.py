@@ -30,7 +30,6 @@ from proxy.cache.cache import ResponseCache
 from proxy.cache.disk.statistics import DiskStatistics
 from proxy.cache.purging import Covers, PurgeReceipt
 from proxy.config.settings import Config
-from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purge_order import PurgeOrder
 from proxy.policy.purges import Coverage, Everything
 from proxy.routing import Router
@@ -43,6 +42,7 @@ from proxy.workers.broadcast import Broadcast
 from proxy.workers.channel import Channel
 from proxy.workers.frames import Message
 from proxy.workers.member import Member
+from proxy.workers.place import WRITES_SLOT
 from proxy.workers.process import ChildProcess, control_pair
 from proxy.workers.source import ConfigSource
 from proxy.workers.summing import summed
@@ -298,6 +298,8 @@ class WorkersWorld(World):
             "source": _source(self.proxy.config).message(),
             "sockets": [[self._bound(settings.address, slot)] for settings in self.proxy.config.listen],
             "disk_later": False,
+            "writes_later": slot != WRITES_SLOT,
+            "writes_clean": True,
         }
         await member.start(body, timeout_s=DEADLINE_S)
         self._servers[slot] = worker.server

@@ -19,10 +19,7 @@ from proxy.server.ledger import Ledger
 from proxy.server.serving import Services
 from proxy.server.writes.entrance import StatusEntrance, WritesEntrance
 from proxy.server.writes.home import WritesHome
-from proxy.workers.place import WorkerPlace
-
-WRITES_SLOT: Final = 0
-"""Of the worker that has the writes of all."""
+from proxy.workers.place import WRITES_SLOT, WorkerPlace
 
 RESTART_S: Final = 5.0
 """What a worker's end and the start of the next one take at the most, where nothing else is wrong."""

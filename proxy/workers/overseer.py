@@ -10,7 +10,6 @@ from proxy.cache.purging import MAX_PENDING
 from proxy.config.settings import Config
 from proxy.errors import ClientError, ProxyError, RefusedError
 from proxy.http.fields import Pair
-from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purge_order import PurgeOrder
 from proxy.routing import Router
 from proxy.server.purger import coverage_of_order
@@ -19,6 +18,7 @@ from proxy.workers.broadcast import Broadcast
 from proxy.workers.channel import AskRefused, ChannelClosed
 from proxy.workers.coverage import coverage_message
 from proxy.workers.member import Member, State
+from proxy.workers.place import WRITES_SLOT
 from proxy.workers.tally import Tally
 from proxy.workers.writes_orders import document_of, order_message
 from proxy.writes.orders import Document, ReadEvents, WritesElsewhere, WritesOrder

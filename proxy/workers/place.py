@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+WRITES_SLOT: Final = 0
+"""Of the worker that has the writes of all, or will when the one before it has given them up."""
 
 
 @dataclass(frozen=True, slots=True)

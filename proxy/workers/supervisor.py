@@ -33,7 +33,6 @@ from typing import Any
 from proxy.admin.app import ADVICE, AdminListener
 from proxy.clock import SystemClock
 from proxy.errors import ConfigError, ProxyError
-from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.server.binding import bind
 from proxy.server.change import unchangeable
 from proxy.server.parser import require_c_parser
@@ -50,6 +49,7 @@ from proxy.workers.handover import Handover
 from proxy.workers.member import Member, StartFailed, State, WorkerOptions
 from proxy.workers.notify import Notifier, take_notifier, take_passed_sockets
 from proxy.workers.overseer import Overseer
+from proxy.workers.place import WRITES_SLOT
 from proxy.workers.plain import made, plain
 from proxy.workers.process import start_python
 from proxy.workers.sockets import Address, kept, opened, restored

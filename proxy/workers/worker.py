@@ -30,7 +30,6 @@ from pathlib import Path
 from proxy.cache.purging import PurgeReceipt
 from proxy.clock import Clock
 from proxy.errors import ConfigError
-from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.policy.purges import PurgeKind
 from proxy.server.change import Change
 from proxy.server.parser import require_c_parser
@@ -145,8 +144,8 @@ class Worker:
         )
         if disk is not None and not body["disk_later"]:
             await self._take_disk({})
-        if place.slot == WRITES_SLOT and not body.get("writes_later", False):
-            await self._take_writes({"clean": body.get("writes_clean", True)})
+        if not body["writes_later"]:
+            await self._take_writes({"clean": body["writes_clean"]})
         await self._server.start()
         return {"connections": self._server.config.limits.max_connections, "disk": self._has_disk}
 

@@ -16,10 +16,10 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from proxy.peers.shared_writes import WRITES_SLOT
 from proxy.workers.channel import AskRefused, ChannelClosed
 from proxy.workers.frames import Message
 from proxy.workers.member import Member, State
+from proxy.workers.place import WRITES_SLOT
 
 logger = logging.getLogger(__name__)
 
