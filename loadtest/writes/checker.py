@@ -43,7 +43,14 @@ class Verdict:
     """Of these, those at which some write was sent to the origin and its end not told."""
     violations: dict[str, int] = field(default_factory=dict)
     """By rule."""
+    limit_ns: int | None = None
+    beyond_limit: int = 0
+    """Attempts that the origin worked on for longer than the proxy had to allow."""
+    violations_beyond: dict[str, int] = field(default_factory=dict)
+    """By rule, those that come of such attempts: they are told, and do not count against the proxy."""
     red_keys: int = 0
+    shown_keys: int = 0
+    """Those where anything went wrong, of whichever kind."""
     text: list[str] = field(default_factory=list)
     """Of the first keys where something is wrong, with their timelines."""
     seeds: list[str] = field(default_factory=list)
@@ -70,6 +77,14 @@ class Verdict:
                 f"{self.faults:,} faults, {self.faults_in_flight:,} while writes were promised or sent and "
                 f"their ends not told, {self.faults_after_sending:,} while some were sent"
             )
+        if self.limit_ns is not None and self.beyond_limit:
+            broken = ", ".join(
+                f"{number:,} × {rule}" for rule, number in sorted(self.violations_beyond.items())
+            )
+            yield (
+                f"beyond the limit: {self.beyond_limit:,} attempts, on which the origin worked for longer "
+                f"than {self.limit_ns / 1e9:g} s; by them {broken or 'nothing'} went wrong"
+            )
         for rule, number in sorted(self.violations.items()):
             yield f"WRONG: {number:,} × {rule}"
         yield f"red: {self.red_keys:,} keys" if self.violations else "green"
@@ -93,11 +108,12 @@ def judge(paths: Sequence[Path], *, deduplicates: bool = False, reads_of_all: bo
     """Check these histories, of clients and of the origin, as one. Raises: BadHistory, OSError."""
     with partitioned(paths) as partition:
         whole = partition.whole
-        setting = Setting(tuple(whole.faults), deduplicates, reads_of_all)
-        verdict = Verdict(seeds=whole.seeds, faults=len(whole.faults))
+        setting = Setting(tuple(whole.faults), deduplicates, reads_of_all, whole.limit_ns)
+        verdict = Verdict(seeds=whole.seeds, faults=len(whole.faults), limit_ns=whole.limit_ns)
         sent, promised = _InFlight(whole.faults), _InFlight(whole.faults)
         for history in partition.histories():
             _count(history, verdict)
+            verdict.beyond_limit += sum(map(setting.is_beyond, history.attempts))
             sent.see(_sent(history))
             promised.see(_promises(history))
             _note(history, list(check(history, setting)), setting, whole, verdict)
@@ -140,14 +156,19 @@ def _note(
 ) -> None:
     if not violations:
         return
-    verdict.red_keys += 1
+    verdict.shown_keys += 1
+    verdict.red_keys += not all(violation.beyond for violation in violations)
     for violation in violations:
-        verdict.violations[violation.rule] = verdict.violations.get(violation.rule, 0) + 1
-    if verdict.red_keys > _SHOWN_KEYS:
+        counted = verdict.violations_beyond if violation.beyond else verdict.violations
+        counted[violation.rule] = counted.get(violation.rule, 0) + 1
+    if verdict.shown_keys > _SHOWN_KEYS:
         return
     began_at = whole.began_at or 0
+    # What counts against the proxy first: no lateness of the origin may hide it.
+    violations = sorted(violations, key=lambda violation: violation.beyond)
     for violation in violations[:_SHOWN_OF_A_KEY]:
-        verdict.text.append(f"{violation.rule}: {violation.key}: {violation.text}")
+        beyond = ", beyond the limit" if violation.beyond else ""
+        verdict.text.append(f"{violation.rule}{beyond}: {violation.key}: {violation.text}")
     verdict.text += timeline(history, setting.faults, around=violations[0].at, began_at=began_at)
 
 

@@ -65,7 +65,7 @@ async def _play(stage: Stage, clients: int, times: int) -> Sum:
 def play(*, clients: int, times: int, seed: int, queued: bool) -> Sum:
     """Add, through a Lockgate that queues writes or one that does not. Raises: NotStarted."""
     directory = new_directory("counter")
-    queueing = Queueing(journal=None, origin_timeout_s=10.0, max_sync_lane=2 * clients) if queued else None
+    queueing = Queueing(journal=None, max_sync_lane=2 * clients) if queued else None
     with staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.001-0.003")) as stage:
         return run(_play(stage, clients, times))
 

@@ -26,9 +26,10 @@ from loadtest.writes.mix import Mix
 from loadtest.writes.stage import Proxy, Queueing, Stage, new_directory, staged
 
 _LONGEST_PAUSE_S = 0.05
-_ORIGIN_TIMEOUT_S = 1.5
-_CUT_S = 0.7
-"""After which an attempt takes effect whose connection is gone; less than Lockgate allows it."""
+_ORIGIN_TIMEOUT_S = 3.0
+_CUT_S = 0.5
+"""After which an attempt takes effect whose connection is gone; so much less than Lockgate allows it that an
+origin which waits for the processor is not late: it was 1.2 s late where three other programs ran."""
 _QUIET_S = _ORIGIN_TIMEOUT_S
 _ORIGIN = (
     "--delay", "0.001-0.005",
@@ -112,7 +113,7 @@ def play(
     origin = (*_ORIGIN, *(("--idempotent",) if idempotent else ()))
     with (
         staged(directory, seed=seed, queueing=queueing, origin=origin) as stage,
-        closing(ClientHistory(stage.client_history, seed=seed)) as history,
+        closing(ClientHistory(stage.client_history, seed=seed, limit_s=_ORIGIN_TIMEOUT_S)) as history,
     ):
         orders = Orders(
             stage.proxy.address, mix, writes, clients, followers=clients, seed=seed, quiet_s=_QUIET_S

@@ -127,6 +127,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clients", type=int, default=64, help="(%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="(a new one)")
     parser.add_argument("--name", default="c", help="what names of clients begin with (%(default)s)")
+    parser.add_argument(
+        "--limit", type=float, metavar="S", help="seconds that the proxy allows an attempt at the origin"
+    )
     parser.add_argument("--others", action="store_true", help="others write to the same keys meanwhile")
     parser.add_argument(
         "--quiet", type=float, default=0.0, help="seconds before the last reads (%(default)s)"
@@ -148,7 +151,7 @@ def main(arguments: argparse.Namespace) -> int:
         alone=not arguments.others,
         quiet_s=arguments.quiet,
     )
-    history = ClientHistory(arguments.history, seed=seed)
+    history = ClientHistory(arguments.history, seed=seed, limit_s=arguments.limit)
     try:
         driver = Driver(orders, history)
         drained = run(driver.run())

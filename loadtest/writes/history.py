@@ -32,10 +32,12 @@ def now_ns() -> int:
 class ClientHistory:
     """A file that clients of one process write. Names of keys, writes and clients need no escapes in JSON."""
 
-    def __init__(self, path: Path, *, seed: int) -> None:
+    def __init__(self, path: Path, *, seed: int, limit_s: float | None = None) -> None:
+        """`limit_s` is how long the proxy allows an attempt at the origin, if it does."""
         self.path = path
         self._file = path.open("w", buffering=1 << 20)
-        self._file.write(f'{{"history":"client","format":{FORMAT},"seed":{seed},"at":{now_ns()}}}\n')
+        told = "" if limit_s is None else f',"limit":{round(limit_s * 1e9)}'
+        self._file.write(f'{{"history":"client","format":{FORMAT},"seed":{seed},"at":{now_ns()}{told}}}\n')
 
     def invoke(
         self,

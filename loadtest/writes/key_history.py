@@ -181,9 +181,9 @@ class KeyHistory:
         return places
 
     @cached_property
-    def first_versions(self) -> dict[str, int]:
-        """The version that each write made when it was first applied."""
-        versions: dict[str, int] = {}
+    def first_applied(self) -> dict[str, Attempt]:
+        """The attempt that applied each write first."""
+        attempts: dict[str, Attempt] = {}
         for attempt in self.applied:
-            versions.setdefault(attempt.write, attempt.version or 0)
-        return versions
+            attempts.setdefault(attempt.write, attempt)
+        return attempts

@@ -28,8 +28,8 @@ class Whole:
     seeds: list[str] = field(default_factory=list)
     began_at: int | None = None
     faults: list[Fault] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    """Lines by what they tell."""
+    limit_ns: int | None = None
+    """The shortest that some history's head states for an attempt at the origin."""
 
 
 class Partition:
@@ -88,7 +88,6 @@ def _divide(path: Path, files: Sequence[IO[bytes]], whole: Whole) -> None:
                 file.write(octets)
             continue
         do = line.get("do", "")
-        whole.counts[do] = whole.counts.get(do, 0) + 1
         key = line.get("key")
         if key is not None:
             files[crc32(key.encode()) % len(files)].write(octets)
@@ -105,3 +104,5 @@ def _begin(path: Path, line: Line, whole: Whole) -> None:
     whole.seeds.append(f"{line['history']} {line.get('seed')} ({path.name})")
     began_at = int(line["at"])
     whole.began_at = began_at if whole.began_at is None else min(began_at, whole.began_at)
+    limits = [limit for limit in (whole.limit_ns, line.get("limit")) if limit is not None]
+    whole.limit_ns = min(limits, default=None)

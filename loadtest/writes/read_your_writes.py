@@ -60,10 +60,10 @@ async def _play(stage: Stage, orders: Orders, readers: int, history: ClientHisto
 def play(*, writes: int, clients: int, readers: int, seed: int, workers: int) -> Verdict:
     """Write and read, and judge; every read is held against the answers of all. Raises: NotStarted."""
     directory = new_directory("read-your-writes")
-    queueing = Queueing(journal=None, origin_timeout_s=10.0, workers=workers)
+    queueing = Queueing(journal=None, workers=workers)
     with (
         staged(directory, seed=seed, queueing=queueing, origin=("--delay", "0.0005")) as stage,
-        closing(ClientHistory(stage.client_history, seed=seed)) as history,
+        closing(ClientHistory(stage.client_history, seed=seed, limit_s=queueing.origin_timeout_s)) as history,
     ):
         orders = Orders(stage.proxy.address, _MIX, writes, clients, followers=1, seed=seed)
         run(_play(stage, orders, readers, history))

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from loadtest.writes.key_history import Attempt, ClientWrite, Fault, KeyHistory, Read, Seen
 
 _HEARD_LATE_NS = 10_000_000
+_READ_LATE_NS = 100_000_000
+"""A proxy counts from the first octet that it sends, the origin from when it has read the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Violation:
     key: str
     at: int
     text: str
+    beyond: bool = False
+    """Whether it comes of an attempt that the origin worked on beyond the setting's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +45,39 @@ class Setting:
 
     `deduplicates` says that the origin applies an Idempotency-Key once, so that no duplicate has an excuse;
     `reads_of_all` that reads are held against the answers of all clients of their proxy, not only the
-    reader's own.
+    reader's own. `limit_ns` is how long an attempt may take effect after its first octet, as the proxy was
+    told; None where it was told nothing. An origin that takes longer breaks the rules, not the proxy.
     """
 
     faults: tuple[Fault, ...] = ()
     deduplicates: bool = False
     reads_of_all: bool = False
+    limit_ns: int | None = None
+
+    def is_beyond(self, attempt: Attempt) -> bool:
+        """Whether the origin worked on it for longer than the limit."""
+        if self.limit_ns is None or attempt.do == "replay":
+            return False
+        return _left(attempt) - attempt.enter > self.limit_ns
+
+    def was_to_be_over(self, attempt: Attempt, at: int) -> bool:
+        """Whether a proxy could rely on it that the attempt, which is beyond the limit, was over by then."""
+        return self.is_beyond(attempt) and at - attempt.enter > (self.limit_ns or 0) - _READ_LATE_NS
 
 
 def check(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
     """All that is wrong with one key."""
-    yield from serial(history)
-    yield from order(history)
+    yield from serial(history, setting)
+    yield from order(history, setting)
     yield from loss(history)
     yield from phantom(history)
     yield from duplicates(history, setting)
-    yield from final(history)
+    yield from final(history, setting)
     yield from events(history)
     yield from reads(history, setting)
 
 
-def serial(history: KeyHistory) -> Iterator[Violation]:
+def serial(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
     """Attempts of one key never overlap at the origin, whatever became of them.
 
     One that the origin knew by its Idempotency-Key does nothing, so it may come and go as it likes. One that
@@ -77,6 +93,7 @@ def serial(history: KeyHistory) -> Iterator[Violation]:
                 history.key,
                 attempt.enter,
                 f"{attempt.write} entered {_ms(longest.leave - attempt.enter)} before {longest.write} left",
+                beyond=setting.was_to_be_over(longest, attempt.enter),
             )
         if longest is None or _left(attempt) > _left(longest):
             longest = attempt
@@ -87,7 +104,7 @@ def _left(attempt: Attempt) -> int:
     return attempt.leave - (_HEARD_LATE_NS if attempt.do == "drop" and not attempt.answered else 0)
 
 
-def order(history: KeyHistory) -> Iterator[Violation]:
+def order(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
     """A write that was acknowledged before another's first octet stands before it.
 
     From the end of the list: whoever was begun after one that stands later was acknowledged, is misplaced.
@@ -105,6 +122,7 @@ def order(history: KeyHistory) -> Iterator[Violation]:
                 write.invoked_at,
                 f"{name} was begun {_ms(write.invoked_at - earliest_at)} after {earliest.write} was "
                 "acknowledged, and stands before it",
+                beyond=setting.is_beyond(history.first_applied[earliest.write]),
             )
         acknowledged_at = write.acknowledged_at
         if acknowledged_at is not None and (earliest is None or acknowledged_at < earliest_at):
@@ -137,9 +155,8 @@ def loss(history: KeyHistory) -> Iterator[Violation]:
 
 def phantom(history: KeyHistory) -> Iterator[Violation]:
     """What is in the list was invoked and not refused, and each client was told of its own write."""
-    for name, version in history.first_versions.items():
-        write = history.writes.get(name)
-        at = history.applied[version - 1].enter if version <= len(history.applied) else 0
+    for name, attempt in history.first_applied.items():
+        write, at = history.writes.get(name), attempt.enter
         if write is None or write.invoked_at is None:
             yield Violation("phantom", history.key, at, f"{name} is in the list and nobody wrote it")
         elif write.is_refused:
@@ -185,8 +202,9 @@ def duplicates(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
                 history.key,
                 again.enter,
                 f"{first.write} was applied again {_ms(again.enter - first.enter)} later without a doubt",
+                beyond=setting.is_beyond(first) and not setting.deduplicates,
             )
-    yield from _partial_replays(history)
+    yield from _partial_replays(history, setting)
 
 
 def _is_cut_off(history: KeyHistory, first: Attempt, again: Attempt, faults: Sequence[Fault]) -> bool:
@@ -198,36 +216,38 @@ def _is_cut_off(history: KeyHistory, first: Attempt, again: Attempt, faults: Seq
     )
 
 
-def _partial_replays(history: KeyHistory) -> Iterator[Violation]:
+def _partial_replays(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
     """A repetition is one of the tail: no older write is applied again without all newer ones after it."""
     places: dict[str, int] = {}
     following: int | None = None  # the place that a replay has to go on with
+    beyond = False  # whether that replay is an attempt that came too late, and nobody's wish
     for attempt in history.applied:
         place = places.get(attempt.write)
         if place is None:
             if following is not None and following < len(places):
-                yield _partial(history, attempt, following)
+                yield _partial(history, attempt, following, beyond=beyond)
             places[attempt.write] = len(places)
             following = None
             continue
         if following is not None and place > following:
-            yield _partial(history, attempt, following)
-        following = place + 1
+            yield _partial(history, attempt, following, beyond=beyond)
+        following, beyond = place + 1, setting.is_beyond(attempt)
     if following is not None and following < len(places):
-        yield _partial(history, history.applied[-1], following)
+        yield _partial(history, history.applied[-1], following, beyond=beyond)
 
 
-def _partial(history: KeyHistory, attempt: Attempt, following: int) -> Violation:
+def _partial(history: KeyHistory, attempt: Attempt, following: int, *, beyond: bool) -> Violation:
     missing = next(name for name, place in history.places.items() if place == following)
     return Violation(
         "duplicates",
         history.key,
         attempt.enter,
         f"older writes were applied again without {missing}, which had come after them",
+        beyond=beyond,
     )
 
 
-def final(history: KeyHistory) -> Iterator[Violation]:
+def final(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
     """The list has no holes, and the key ends as the newest write left it."""
     applied = history.applied
     for place, attempt in enumerate(applied, 1):
@@ -238,7 +258,11 @@ def final(history: KeyHistory) -> Iterator[Violation]:
             return
     if applied and history.places[applied[-1].write] != len(history.places) - 1:
         yield Violation(
-            "final", history.key, applied[-1].enter, f"the last write is {applied[-1].write}, an older one"
+            "final",
+            history.key,
+            applied[-1].enter,
+            f"the last write is {applied[-1].write}, an older one",
+            beyond=setting.is_beyond(applied[-1]),
         )
     if history.final is not None and history.final != (len(applied), applied[-1].write if applied else ""):
         yield Violation(
@@ -302,6 +326,7 @@ def reads(history: KeyHistory, setting: Setting) -> Iterator[Violation]:
                 history.key,
                 read.began,
                 f"{read.by} read version {read.version} when all had ended with {len(history.applied)}",
+                beyond=any(map(setting.is_beyond, history.applied[read.version :])),
             )
         times, versions = floors.get(_scope(read.by, read.via, setting), ([], []))
         place = bisect_right(times, read.began)
@@ -324,10 +349,10 @@ def _floors(history: KeyHistory, setting: Setting) -> dict[tuple[str, str], tupl
     """By reader: times of answers, and the highest version that was answered by then."""
     answers: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for write in history.writes.values():
-        version = history.first_versions.get(write.write)
-        if write.ok_at is not None and version is not None:
+        first = history.first_applied.get(write.write)
+        if write.ok_at is not None and first is not None:
             scope = _scope(write.by, write.via, setting)
-            answers.setdefault(scope, []).append((write.ok_at, version))
+            answers.setdefault(scope, []).append((write.ok_at, first.version or 0))
     floors = {}
     for scope, pairs in answers.items():
         times, versions, highest = [], [], 0

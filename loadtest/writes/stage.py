@@ -40,7 +40,7 @@ class Queueing:
     """How writes are queued by the Lockgate of a stage; None in its place passes them through."""
 
     journal: Path | None
-    origin_timeout_s: float = 1.0
+    origin_timeout_s: float = 10.0
     origin_idempotent: bool = False
     max_sync_lane: int = 1000
     workers: int = 1

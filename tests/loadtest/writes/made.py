@@ -85,14 +85,17 @@ class Made:
             }
         )
 
-    def broken(self, *, deduplicates: bool = False, reads_of_all: bool = False) -> list[str]:
-        """The rules that it breaks."""
+    def broken(
+        self, *, deduplicates: bool = False, reads_of_all: bool = False, limit_ns: int | None = None
+    ) -> list[str]:
+        """The rules that it breaks; in parentheses, where it is the origin that worked beyond the limit."""
         history = KeyHistory(KEY)
         for line in self.lines:
             history.add(line)
-        return [one.rule for one in check(history, Setting(tuple(self.faults), deduplicates, reads_of_all))]
+        setting = Setting(tuple(self.faults), deduplicates, reads_of_all, limit_ns)
+        return [f"({one.rule})" if one.beyond else one.rule for one in check(history, setting)]
 
-    def files(self, directory: Path) -> list[Path]:
+    def files(self, directory: Path, *, limit_ns: int | None = None) -> list[Path]:
         """The same as files: what clients and what the origin wrote down."""
         origin = [one for one in self.lines if one["do"] in ("apply", "replay", "drop", "final")]
         client = [one for one in self.lines if one not in origin]
@@ -102,6 +105,8 @@ class Made:
         paths = []
         for name, lines in (("client", client), ("origin", origin)):
             first: Line = {"history": name, "format": 1, "seed": 7, "at": 0}
+            if name == "client" and limit_ns is not None:
+                first["limit"] = limit_ns
             path = directory / f"{name}.jsonl"
             path.write_text("".join(f"{json.dumps(line)}\n" for line in [first, *lines]))
             paths.append(path)

@@ -61,6 +61,27 @@ def test_a_violation_is_shown_with_its_key_and_both_histories(
     assert told.endswith("red: 1 keys\n")
 
 
+def test_what_the_origin_did_beyond_the_limit_is_named_and_counted_and_not_red(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Made()
+    made.invoke("a-1", "b-1")
+    late = made.attempt("a-1", "drop", answered=False)
+    made.now += 2_000_000_000
+    made.attempt("b-1")
+    late["leave"] = made.now + 20_000_000
+    made.ok("b-1")
+    made.end()
+    assert main(["checker", *map(str, made.files(tmp_path, limit_ns=1_500_000_000))]) == 0
+    told = capsys.readouterr().out
+    assert "serial, beyond the limit: k: b-1 entered" in told
+    assert "beyond the limit: 1 attempts, on which the origin worked for longer than 1.5 s" in told
+    assert "by them 1 × serial went wrong" in told
+    assert told.endswith("green\n")
+    assert main(["checker", *map(str, made.files(tmp_path, limit_ns=2_500_000_000))]) == 1
+    assert "beyond" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loadtest.writes.history import Line
 from tests.loadtest.writes.made import Made
 
 
@@ -338,3 +339,86 @@ def test_a_read_after_all_is_over_shows_the_last_version(made: Made) -> None:
     assert made.broken() == []
     made.read("b", 1)["settled"] = True
     assert made.broken() == ["reads"]
+
+
+# What the origin did that the proxy could not know of
+
+LIMIT_NS = 1_000_000_000
+
+
+def _given_up(made: Made, *, after_ns: int = LIMIT_NS + 1000) -> Line:
+    """`a-1` is sent and given up after so long, `b-1` follows it; the line of `a-1` is to be completed."""
+    made.invoke("a-1")
+    made.accept("a-1")
+    made.invoke("b-1")
+    late = made.attempt("a-1", "drop", answered=False)
+    made.now = late["enter"] + after_ns
+    made.attempt("b-1")
+    made.ok("b-1")
+    made.client("info", "a-1", why="unknown")
+    return late
+
+
+def _applied_late(made: Made, line: Line, leave: int) -> None:
+    made.applied.append(line["write"])
+    line.update(do="apply", leave=leave, version=len(made.applied))
+
+
+def test_an_attempt_that_the_origin_worked_on_beyond_the_limit_is_told_apart(made: Made) -> None:
+    _applied_late(made, _given_up(made), made.now)
+    assert made.broken() == ["serial", "order"]
+    assert made.broken(limit_ns=LIMIT_NS) == ["(serial)", "(order)"]
+
+
+def test_what_follows_within_the_limit_is_wrong_however_late_the_origin_was(made: Made) -> None:
+    late = _given_up(made, after_ns=LIMIT_NS // 2)
+    _applied_late(made, late, late["enter"] + 2 * LIMIT_NS)
+    assert "serial" in made.broken(limit_ns=LIMIT_NS)
+
+
+def test_an_attempt_within_the_limit_excuses_nothing(made: Made) -> None:
+    late = _given_up(made, after_ns=LIMIT_NS // 2)
+    _applied_late(made, late, made.now)
+    assert made.broken(limit_ns=LIMIT_NS) == ["serial", "order"]
+
+
+def test_what_is_known_by_its_key_is_never_beyond_the_limit(made: Made) -> None:
+    made.invoke("a-1", "b-1")
+    made.attempt("a-1")
+    made.attempt("a-1", "replay")["leave"] += 2 * LIMIT_NS
+    made.attempt("b-1")
+    made.attempt("a-1")
+    assert made.broken(limit_ns=LIMIT_NS) == ["duplicates", "duplicates", "final"]
+
+
+def test_a_repetition_that_came_too_late_is_told_apart(made: Made) -> None:
+    late = _given_up(made)
+    made.lines.remove(late)
+    made.invoke("c-1")
+    made.lines.append({**made.attempt("a-1"), "enter": late["enter"], "leave": made.now + 10, "version": 3})
+    made.lines[-2]["version"] = 2  # sent again once it could be over, and applied before the first attempt
+    made.attempt("c-1")["version"] = 4
+    assert made.broken(limit_ns=LIMIT_NS).count("(duplicates)") == 1
+    assert "duplicates" not in made.broken(limit_ns=LIMIT_NS)
+    assert "(duplicates)" not in made.broken(limit_ns=10 * LIMIT_NS)
+
+
+def test_a_last_state_that_came_too_late_is_told_apart(made: Made) -> None:
+    made.invoke("a-1", "b-1")
+    made.attempt("a-1", answered=False)
+    made.attempt("b-1")
+    made.attempt("a-1")["leave"] += 2 * LIMIT_NS
+    made.read("b", 2)["settled"] = True
+    assert made.broken() == ["duplicates", "final", "reads"]
+    assert made.broken(limit_ns=LIMIT_NS) == ["(duplicates)", "(final)", "(reads)"]
+
+
+def test_an_answer_that_came_too_late_leaves_its_write_in_doubt_unless_the_origin_knows_it(
+    made: Made,
+) -> None:
+    made.invoke("a-1")
+    made.attempt("a-1")["leave"] += 2 * LIMIT_NS
+    made.now += 2 * LIMIT_NS
+    made.attempt("a-1")
+    assert made.broken(limit_ns=LIMIT_NS) == ["(duplicates)"]
+    assert made.broken(limit_ns=LIMIT_NS, deduplicates=True) == ["duplicates"]
