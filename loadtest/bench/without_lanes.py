@@ -45,7 +45,7 @@ class AtOnce(Writes):
         result = Result(
             state=State.UNKNOWN if head is None else State.COMMITTED,
             attempts=1,
-            sent=True,
+            taken=True,
             finished_at=time.time(),
             status=None if head is None else head.status,
             fields=Fields() if head is None else head.fields,

@@ -38,6 +38,7 @@ from proxy.writes.outcomes import (
     Kind,
     Reading,
     conclude,
+    doubt_left,
     given_up,
 )
 from proxy.writes.policy import WritePolicy
@@ -214,8 +215,7 @@ class Attempts:
             job.doubt = conclusion.doubt
             job.step(Step.RETRY)
             return NotYet(max(pause_s, self._settling_s(job, sent.reading)))
-        if conclusion.step is Step.LOSE:
-            job.doubt = Doubt.UNKNOWN
+        job.doubt = doubt_left(job.doubt, sent.reading)
         answered = Answered(sent.head, await self._kept(job, sent), names)
         return Over(conclusion, answered, self._settling_s(job, sent.reading))
 

@@ -123,7 +123,7 @@ class Endings:
         return Result(
             state=state,
             attempts=job.attempts,
-            sent=head is not None or job.doubt is not Doubt.NONE or state not in _UNSENT_STATES,
+            taken=job.doubt is not Doubt.NONE or state not in _UNTAKEN_STATES,
             finished_at=self._clock.now(),
             status=None if head is None else head.status,
             fields=_NO_FIELDS if head is None else head.fields,
@@ -152,5 +152,5 @@ class Endings:
 
 
 _NO_FIELDS: Final = Fields()
-_UNSENT_STATES = NEVER_SENT | {State.DEAD}
-"""Without an answer and without doubt, only these tell that no octet left; the others tell the opposite."""
+_UNTAKEN_STATES: Final = NEVER_SENT | {State.DEAD}
+"""Without doubt these tell that nothing was done: no octet left, or each answer says that it was not."""

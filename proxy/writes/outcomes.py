@@ -153,9 +153,14 @@ def conclude(
         case Kind.LATER | Kind.NOT_SENT if another:
             return Again(reading.retry_after_s, doubt)
         case Kind.FAILED | Kind.UNKNOWN if another and repeatable:
-            return Again(reading.retry_after_s, max(doubt, _DOUBTS[reading.kind]))
+            return Again(reading.retry_after_s, doubt_left(doubt, reading))
         case _:
-            return given_up(reading, doubt=max(doubt, _DOUBTS.get(reading.kind, Doubt.NONE)))
+            return given_up(reading, doubt=doubt_left(doubt, reading))
+
+
+def doubt_left(doubt: Doubt, reading: Reading) -> Doubt:
+    """What is open after this attempt, where those before it left `doubt`."""
+    return max(doubt, _DOUBTS.get(reading.kind, Doubt.NONE))
 
 
 def _refused(reading: Reading, doubt: Doubt, client_is_told: bool) -> Ended:

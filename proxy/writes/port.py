@@ -199,7 +199,7 @@ class Store(Protocol):
         """
 
     async def unclaim(self, write_id: str) -> None:
-        """Free the key of a write that was refused. `done` does so for one that ended without being sent."""
+        """Free the key of a write that was refused. `done` and `bury` do so for one that was not `taken`."""
 
     async def dead_letters(self, *, after: str = "", limit: int = 100) -> Sequence[DeadLetter]:
         """Dead letters in the order of their ids, those after the id `after`."""

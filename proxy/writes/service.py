@@ -113,7 +113,7 @@ class Writes:
             result = Result(
                 state=State.CANCELLED if never else State.UNKNOWN,
                 attempts=job.attempts,
-                sent=not never,
+                taken=not never,
                 finished_at=self._clock.now(),
                 problem=problem,
             )

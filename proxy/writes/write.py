@@ -77,13 +77,13 @@ class Result:
     """How a write ended: its final state, and the origin's last answer.
 
     `status` is None without an answer; `fields` and `body` are as the origin sent them. `complete` is
-    False where the body was cut or is above what is kept: it cannot be replayed. `sent` tells whether any
-    attempt may have reached the origin.
+    False where the body was cut or is above what is kept: it cannot be replayed. `taken` tells whether the
+    origin may have taken it, or refused it for good: else the same may be asked of it anew.
     """
 
     state: State
     attempts: int
-    sent: bool
+    taken: bool
     finished_at: float
     status: int | None = None
     fields: Fields = _NO_FIELDS

@@ -511,6 +511,33 @@ async def test_a_key_is_free_again_where_the_write_was_refused(world: World) -> 
     assert response.field("idempotent-replayed") is None
 
 
+@pytest.mark.parametrize(("status", "again"), [(408, None), (425, None), (429, None), (503, "1")])
+async def test_a_key_is_free_again_where_the_origin_put_it_off_until_it_was_given_up(
+    world: World, status: int, again: str | None
+) -> None:
+    configured(world, kept=True, retry={"max_attempts": 1})
+    fields = {} if again is None else {"retry_after": again}
+    world.origin.on("POST /posts").reply(status, b"later", **fields)
+    await world.client().send("POST /posts", body=b"new", idempotency_key="k").expect(status, b"later")
+    world.origin.on("POST /posts").reply(201, b"made")
+    response = await world.client().send("POST /posts", body=b"new", idempotency_key="k").expect(201, b"made")
+    assert response.field("idempotent-replayed") is None
+
+
+async def test_a_key_is_kept_where_an_attempt_may_have_been_applied(world: World) -> None:
+    configured(world, kept=True, retry={"max_attempts": 2, "first_s": 0})
+    answers = [(500, b"broken"), (429, b"later")]
+    world.origin.on("PUT /posts/1").answer(lambda asked: asked.reply(*answers[world.origin.asked() - 1]))
+    for again in (None, "true"):
+        client = world.client().send("PUT /posts/1", body=b"new", idempotency_key="k")
+        await client.expect(429, b"later", idempotent_replayed=again)
+    world.origin.on("POST /posts").reply(500, b"broken")
+    for again in (None, "true"):
+        client = world.client().send("POST /posts", body=b"new", idempotency_key="p")
+        await client.expect(500, b"broken", idempotent_replayed=again)
+    assert world.origin.asked() == 3
+
+
 # whose it is
 
 

@@ -188,13 +188,13 @@ def result_of(
     state: State = State.COMMITTED,
     *,
     attempts: int = 1,
-    sent: bool = True,
+    taken: bool = True,
     status: int | None = 200,
     body: bytes = b"answer",
 ) -> Result:
     """How a write ended."""
     fields = Fields([(b"Set-Cookie", b"a=1"), (b"ETag", b'"\xe9"')])
-    return Result(state, attempts, sent, 1_700_000_100.5, status, fields, body)
+    return Result(state, attempts, taken, 1_700_000_100.5, status, fields, body)
 
 
 def event_of(write: Write, state: State = State.COMMITTED, *, status: int | None = 200) -> CommitEvent:

@@ -395,7 +395,7 @@ async def test_a_write_that_was_never_sent_frees_its_key(keeper: Backend, state:
     await keeper.store.claim(KEY, write.id, expires_at=2e9)
     await keeper.queue.put(write)
     kept = keeper.queue.done(
-        keeper.owner.of(write), result_of(state, attempts=0, sent=False, status=None), event_of(write, state)
+        keeper.owner.of(write), result_of(state, attempts=0, taken=False, status=None), event_of(write, state)
     )
     assert kept is not None
     await kept

@@ -72,7 +72,7 @@ def test_an_unknown_outcome_of_a_post_ends_it(world: World) -> None:
     assert put.ending is not None, "who waits is told at once"
     assert len(world.origin.served) == 1, "but what is behind it waits until it cannot be at the origin"
     world.pass_time(TIMEOUT_S)
-    assert (world.result(put).state, world.result(put).sent) == (State.UNKNOWN, True)
+    assert (world.result(put).state, world.result(put).taken) == (State.UNKNOWN, True)
     assert world.result(later).state is State.COMMITTED
 
 
@@ -89,7 +89,7 @@ def test_what_was_never_sent_is_given_up_as_such(world: World) -> None:
     world.origin.usual = Act(unreachable=True)
     put = world.put("a", method="POST")
     world.pass_time(60.0)
-    assert (world.result(put).state, world.result(put).sent, world.result(put).attempts) == (
+    assert (world.result(put).state, world.result(put).taken, world.result(put).attempts) == (
         State.DEAD,
         False,
         4,

@@ -14,7 +14,7 @@ from proxy.writes.waiting import Ending, Waiters
 from proxy.writes.write import Result
 from tests.writes.model_origin import ModelResponse
 
-RESULT = Result(State.COMMITTED, attempts=1, sent=True, finished_at=0.0)
+RESULT = Result(State.COMMITTED, attempts=1, taken=True, finished_at=0.0)
 
 
 def _response() -> ModelResponse:

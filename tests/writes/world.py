@@ -251,6 +251,7 @@ class World:
                 assert not applied, f"{put} was applied"
             case _:
                 pass
+        assert result.taken or not applied, f"{put} was applied, and its idempotency key is free"
         if applied > 1:
             assert put.write.method == "PUT", f"{put} was applied {applied} times"
         if put.ending is not None:

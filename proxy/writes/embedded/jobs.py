@@ -132,8 +132,8 @@ class End(Job):
 
     @property
     def frees_claim(self) -> bool:
-        """Whether its idempotency key is free again: the origin was never asked."""
-        return self.write.idempotency is not None and not self.result.sent
+        """Whether its idempotency key is free again: the origin has not taken it."""
+        return self.write.idempotency is not None and not self.result.taken
 
     def prepare(self, seal: Seal) -> None:
         write, result = self.write, self.result

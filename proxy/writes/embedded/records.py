@@ -177,7 +177,7 @@ def end_record(write: Write, result: Result, *, position: int, started_at: float
         started_at,
         result.state,
         result.attempts,
-        result.sent,
+        result.taken,
         result.finished_at,
         result.status,
         tuple(result.fields),
@@ -217,7 +217,7 @@ def result_of(record: bytes) -> Result:
     return Result(
         state=State(parts[12]),
         attempts=parts[13],
-        sent=parts[14],
+        taken=parts[14],
         finished_at=parts[15],
         status=parts[16],
         fields=_fields(parts[17]),

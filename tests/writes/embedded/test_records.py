@@ -46,7 +46,7 @@ _writes = st.builds(
     idempotency=st.none() | st.builds(Idempotency, _words, _words, _octets),
 )  # fmt: skip
 _results = st.builds(
-    Result, state=st.sampled_from(State), attempts=st.integers(0, 9), sent=st.booleans(), finished_at=_times,
+    Result, state=st.sampled_from(State), attempts=st.integers(0, 9), taken=st.booleans(), finished_at=_times,
     status=st.none() | st.integers(100, 599), fields=_fields, body=_octets, complete=st.booleans(),
     problem=st.none() | _problems,
 )  # fmt: skip
@@ -64,7 +64,7 @@ _events = st.builds(
     [
         (Write, "id route keys shard method target forward_target fields body mode accepted_at not_after "
                 "changed_targets changed_tags scheme authority ingress principal client_key idempotency"),
-        (Result, "state attempts sent finished_at status fields body complete problem"),
+        (Result, "state attempts taken finished_at status fields body complete problem"),
         (CommitEvent, "write_id route keys shard method target state at ingress status accepted etag "
                       "invalidated"),
     ],
