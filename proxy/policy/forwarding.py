@@ -240,12 +240,10 @@ def _dropped(leader_of_flight: bool, may_be_stored: bool, strips_cookies: bool) 
     return dropped | {b"cookie"} if strips_cookies else dropped
 
 
-@lru_cache(maxsize=1024)  # asked of each field of each new head, and there are a few dozen names
 def _canonical(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
-@lru_cache(maxsize=1024)
 def _is_claim(canonical: bytes) -> bool:
     return canonical in _CLIENT_CLAIMS or canonical.startswith(b"x-forwarded-")
 
