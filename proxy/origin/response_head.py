@@ -21,6 +21,7 @@ import httptools
 
 from proxy.http.fields import Fields, Pair
 from proxy.http.messages import ResponseHead
+from proxy.http.remembered import KNOWN_HEAD_BYTES, KNOWN_HEADS
 from proxy.origin.port import Framing
 
 # RFC 9112 §4 and §5, without its leniencies: no bare CR or LF, no folding, no blank before a colon, no
@@ -35,11 +36,6 @@ _END = b"\r\n\r\n"
 
 MAX_FIELDS = 256
 """Fields in one response head. Origins are trusted further than clients (100), yet each is an object."""
-
-
-KNOWN_HEADS = 256
-KNOWN_HEAD_BYTES = 4096
-"""So many heads are remembered, none longer than that: a mebibyte of octets at most."""
 
 
 class HeadDefect(Exception):

@@ -11,13 +11,11 @@ from collections.abc import Hashable
 
 from proxy.config.settings import RouteSettings
 from proxy.http.messages import ResponseHead
-
-MOST = 256
-"""Heads with a route whose lines are remembered; beyond it all are forgotten."""
+from proxy.http.remembered import KNOWN_HEADS, may_come_again
 
 
 class HeadLines:
-    """Lines by head, by route, and by `what` else they depend on."""
+    """Lines by head, by route, and by `what` else they depend on; beyond `KNOWN_HEADS` all are forgotten."""
 
     __slots__ = ("_known",)
 
@@ -37,9 +35,9 @@ class HeadLines:
         return None if found is None else found[2]
 
     def keep(self, head: ResponseHead, route: RouteSettings, lines: bytes, what: Hashable = None) -> None:
-        """Remember them; not those of a head without Date, which hold the time at which it came."""
-        if b"date" not in head.fields:
+        """Remember them, if the head may come again; not without Date: the lines hold when it came."""
+        if b"date" not in head.fields or not may_come_again(head):
             return
-        if len(self._known) >= MOST:
+        if len(self._known) >= KNOWN_HEADS:
             self._known.clear()
         self._known[id(head), id(route), what] = (head, route, lines)

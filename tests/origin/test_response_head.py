@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from proxy.http.fields import Fields
 from proxy.http.messages import ResponseHead
+from proxy.http.remembered import KNOWN_HEAD_BYTES
 from proxy.origin.port import Framing
 from proxy.origin.response_head import (
-    KNOWN_HEAD_BYTES,
     MAX_FIELDS,
     HeadDefect,
     HeadReader,

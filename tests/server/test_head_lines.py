@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.server.head_lines import MOST, HeadLines
+from proxy.http.remembered import KNOWN_HEAD_BYTES, KNOWN_HEADS
+from proxy.server.head_lines import HeadLines
 from tests.policy.heads import response, route
 
 DATE = "Date: Thu, 01 Jan 2026 00:00:00 GMT"
@@ -36,6 +37,14 @@ def test_a_head_in_the_place_of_one_that_is_gone_has_lines_of_its_own() -> None:
 
 def test_it_is_bounded() -> None:
     lines, settings = HeadLines(), route()
-    for _ in range(MOST + 10):
+    for _ in range(KNOWN_HEADS + 10):
         lines.keep(response(DATE), settings, b"lines")
     assert len(lines) == 10
+
+
+def test_those_of_a_long_head_are_not_kept() -> None:
+    lines, settings = HeadLines(), route()
+    head = response(f"{DATE} | X-Long: {'x' * KNOWN_HEAD_BYTES}")
+    lines.keep(head, settings, b"one")
+    assert lines.find(head, settings) is None
+    assert len(lines) == 0
