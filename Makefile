@@ -25,7 +25,7 @@ help:
 	@echo 'make lint   ruff and mypy --strict'
 	@echo 'make load   locust, against the stub alone and behind Lockgate; SCENARIO=live|herd|mixed'
 	@echo '            USERS=, TIME=12s'
-	@echo 'make bench  side by side with nginx and Varnish; WHAT=herd|memory|first-byte|disk|all RUNS=5'
+	@echo 'make bench  side by side with nginx and Varnish; WHAT=herd|rates|path|workers|writes|... RUNS=5'
 	@echo '            WRITE=1 puts the tables into docs/benchmarks.md'
 	@echo 'make show   promises kept, against a real origin: stale answers, purges, races; WHAT=purge-race SIZE=0.1'
 	@echo '            WRITE=1 puts the figures into docs/shows.md'

@@ -133,8 +133,8 @@ async def test_nothing_that_was_promised_is_lost_in_a_power_cut(recorder: Path, 
         f"{counted[each.value]} where {each.value} of the unsynced survived" for each in Survival
     )
     print(
-        f"seed {SEED}: {counted['cuts']} power cuts ({survivals}), {counted['at_stake']} of them with promises at "
-        f"stake, {counted['promises']} promises in all; none lost"
+        f"seed {SEED}: {counted['cuts']} power cuts ({survivals}), {counted['at_stake']} of them with "
+        f"promises at stake, {counted['promises']} promises in all; none lost"
     )
     assert counted["at_stake"] >= CUTS / 2, f"the cuts were not where promises are: {counted}"
 
