@@ -56,7 +56,7 @@ class Query:
         text = self.one("limit")
         if text is None:
             return _PAGE
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MAX_PAGE):
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 0 < int(text) <= MAX_PAGE:
             raise ClientError(f"limit is {text[:80]!r}; write a number from 1 to {MAX_PAGE}")
         return int(text)
 

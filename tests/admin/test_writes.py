@@ -109,6 +109,8 @@ async def test_a_place_in_the_events_of_many_shards_fits_into_a_request(operator
         ("/writes?limit=0", "a number from 1 to 1000"),
         ("/writes?limit=99999999999", "a number from 1 to 1000"),
         ("/writes?limit=%D9%A3", "a number from 1 to 1000"),
+        ("/writes?limit=000000001001", "a number from 1 to 1000"),
+        (f"/writes?limit=000000001{'0' * 5000}", "a number from 1 to 1000"),
         ("/writes?" + "a=b&" * 60, "more than 50 fields"),
         ("/writes?key=%80", "no UTF-8"),
         ("/writes/dead?key=a", "there are: after, limit"),
