@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.writes.history import ClientHistory
 from loadtest.writes.http_client import Address, Broken, HttpConnection
+from loadtest.writes.noting import note
 from loadtest.writes.reading import Told, Word, read_answer, read_state
 
 _WAIT_S = 20
@@ -91,24 +92,13 @@ class Followers:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _note(self, promise: Promise, told: Told, connection: HttpConnection) -> None:
-        versions: dict[str, int] | None = None
         if told.word is Word.OK:
             self._committed += 1
             if self._committed % _ASKS_FOR_ANSWER == 0:
-                versions = await self._answer(promise, connection)
-        for key in promise.keys:
-            match told.word:
-                case Word.OK:
-                    version = None if versions is None else versions.get(key, 0)
-                    self._history.ok(promise.write, key, by=promise.by, version=version)
-                case Word.FAIL:
-                    self._history.fail(promise.write, key, by=promise.by, why=told.why)
-                case Word.LOST:
-                    self._history.lost(promise.write, key, by=promise.by, why=told.why)
-                case _:
-                    self._history.info(promise.write, key, by=promise.by, why=told.why)
+                told = replace(told, versions=await self._versions(promise, connection))
+        note(self._history, told, promise.write, promise.keys, by=promise.by)
 
-    async def _answer(self, promise: Promise, connection: HttpConnection) -> dict[str, int] | None:
+    async def _versions(self, promise: Promise, connection: HttpConnection) -> dict[str, int] | None:
         """The versions of the origin's answer as it is given again; None if it is not there now."""
         try:
             await connection.ready()

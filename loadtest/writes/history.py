@@ -107,10 +107,6 @@ class ClientHistory:
             f'{{"do":"{do}","key":"{key}","write":"{write}","at":{now_ns()},"by":"{by}"{rest}}}\n'
         )
 
-    def flush(self) -> None:
-        """Hand what was written to the system."""
-        self._file.flush()
-
     def close(self) -> None:
         """Nothing more is written."""
         self._file.close()

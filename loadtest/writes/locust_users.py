@@ -25,6 +25,7 @@ from locust.exception import StopUser
 from loadtest.writes.history import ClientHistory, now_ns
 from loadtest.writes.http_client import Reply
 from loadtest.writes.mix import Chance, Mix, Plan
+from loadtest.writes.noting import note
 from loadtest.writes.reading import Told, Word, read_answer, read_state
 
 _SEED = int(os.environ.get("LOADTEST_SEED", "1"))
@@ -100,26 +101,8 @@ class Writer(FastHttpUser):
         body = json.dumps({"write": write, "padding": "x" * self.mix.body_bytes})
         reply = self._ask(plan.method, plan.target, "write", headers=headers, data=body)
         told = None if reply.status == _BROKEN else read_answer(reply, write)
-        for key in plan.keys:
-            self._note(write, key, told)
+        note(_history, told or Told(Word.INFO, "broken"), write, plan.keys, by=self._name)
         return told
-
-    def _note(self, write: str, key: str, told: Told | None) -> None:
-        if told is None:
-            _history.info(write, key, by=self._name, why="broken")
-            return
-        match told.word:
-            case Word.OK:
-                version = None if told.versions is None else told.versions.get(key, 0)
-                _history.ok(write, key, by=self._name, version=version)
-            case Word.ACCEPTED:
-                _history.accepted(write, key, by=self._name, identity=told.location)
-            case Word.FAIL:
-                _history.fail(write, key, by=self._name, why=told.why)
-            case Word.LOST:
-                _history.lost(write, key, by=self._name, why=told.why)
-            case _:
-                _history.info(write, key, by=self._name, why=told.why)
 
     def _follow(self, write: str, plan: Plan, location: str) -> None:
         if self._chance.of(self.mix.cancels):
@@ -130,8 +113,7 @@ class Writer(FastHttpUser):
             if told.word is not Word.PENDING:
                 break
             time.sleep(0 if reply.status == 200 else self._chance.pause_s())
-        for key in plan.keys:
-            self._note(write, key, told)
+        note(_history, told, write, plan.keys, by=self._name)
 
     def _read(self, key: str) -> None:
         began = now_ns()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from loadtest.writes.following import Followers, Promise
 from loadtest.writes.history import ClientHistory, now_ns
-from loadtest.writes.http_client import Address, Broken, HttpConnection, Reply
+from loadtest.writes.http_client import Address, Broken, HttpConnection
 from loadtest.writes.mix import Chance, Mix, Plan
+from loadtest.writes.noting import note
 from loadtest.writes.reading import Told, Word, read_answer
 
 MAX_TRIES = 200
@@ -26,7 +27,6 @@ _PREFER = {"sync": "", "async": "Prefer: respond-async\r\n", "wait": "Prefer: re
 class Progress:
     """What all sessions of a driver did so far."""
 
-    begun: int = 0
     ended: int = 0
     in_flight: int = 0
     broken: int = 0
@@ -84,7 +84,6 @@ class Session:
         try:
             while self._take():
                 self._number += 1
-                self._progress.begun += 1
                 await self._write(f"{self.name}-{self._number}", self._chance.plan())
                 self._progress.end()
         finally:
@@ -131,26 +130,12 @@ class Session:
             reply = await self._connection.ask(plan.method, plan.target, lines, body)
         except Broken as error:
             self._progress.broken += 1
-            for key in plan.keys:
-                self._history.info(write, key, by=self.name, why=str(error))
+            note(self._history, Told(Word.INFO, str(error)), write, plan.keys, by=self.name)
             return None
         finally:
             self._progress.in_flight -= 1
-        return self._note(reply, write, plan)
-
-    def _note(self, reply: Reply, write: str, plan: Plan) -> Told:
         told = read_answer(reply, write)
-        for key in plan.keys:
-            match told.word:
-                case Word.OK:
-                    version = (told.versions or {}).get(key, 0)
-                    self._history.ok(write, key, by=self.name, version=version)
-                case Word.ACCEPTED:
-                    self._history.accepted(write, key, by=self.name, identity=told.location)
-                case Word.FAIL:
-                    self._history.fail(write, key, by=self.name, why=told.why)
-                case _:
-                    self._history.info(write, key, by=self.name, why=told.why)
+        note(self._history, told, write, plan.keys, by=self.name)
         return told
 
     async def _promised(self, write: str, plan: Plan, told: Told) -> None:
