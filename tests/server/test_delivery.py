@@ -188,10 +188,11 @@ async def lines_of(
     settings: RouteSettings = ROUTE,
     *,
     at: float = NOW,
+    body: bytes = b"0123456789",
     **more: float | None,
 ) -> list[bytes]:
     """The lines of an answer with this head, less ours that tell of its age and way."""
-    answer = answer_of(whole(), head, **more)
+    answer = answer_of(whole(body), head, **more)
     answer.received_at = at
     sink = Sink()
     exchange, asked = exchange_on(sink)
@@ -212,6 +213,14 @@ async def test_the_lines_of_a_head_have_its_age_only_where_ours_is_not_told(deli
     assert b"Age: 3" not in await lines_of(delivery, head)
     assert b"Age: 3" in await lines_of(delivery, head, age_s=None)
     assert b"Age: 3" not in await lines_of(delivery, head)
+
+
+async def test_the_lines_of_a_head_vary_by_coding_where_the_body_is_long_enough(delivery: Delivery) -> None:
+    head = response("Date: Thu, 01 Jan 2026 00:00:00 GMT | Content-Type: text/html | Cache-Control: public")
+    coding = route(compression={"enabled": True, "min_bytes": 100})
+    for size in (10, 1000, 10):
+        lines = await lines_of(delivery, head, coding, body=b"x" * size)
+        assert (b"Vary: Accept-Encoding" in lines) is (size == 1000)
 
 
 async def test_a_head_without_date_gets_that_of_each_answer(delivery: Delivery) -> None:

@@ -96,6 +96,22 @@ async def test_heads_are_alike_only_to_the_last_octet_that_matters() -> None:
     twins.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("replaces", [False, True], ids=["put in", "in the place of another"])
+async def test_no_octet_anywhere_makes_a_head_alike_that_the_parser_sees_otherwise(replaces: bool) -> None:
+    head = b"GET /long HTTP/1.1\r\nHost: shop\r\nCookie: id=0\r\nRange: bytes=0-9\r\n\r\n"
+    twins = await warm(head)
+    await twins.send(head.replace(b"0\r\nR", b"1\r\nR"))
+    before = ways(twins)
+    for place in range(len(head)):
+        for octet in b"\0\t\n\x0b\r !-:Aa\x7f\x80\xff":
+            twins.connect()
+            await twins.send(head[:place] + bytes([octet]) + head[place + replaces :])
+            assert twins.agree, (place, octet)
+    assert before[0] + 20 <= ways(twins)[0] < before[0] + 60  # in the Cookie alone, or where it is the same
+    twins.close()
+
+
 async def test_a_cookie_that_a_route_looks_at_makes_no_heads_alike() -> None:
     rules = {"origin": "shop", "bypass": {"cookies": ["session"]}}
     twins = await warm(HEAD[:-2] + b"Cookie: id=0\r\n\r\n", routes=[rules])
