@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,24 @@ def descendants(pid: int) -> tuple[int, ...]:
     for each in found:
         found += children.get(each, ())
     return tuple(found)
+
+
+def kill_all(pid: int) -> None:
+    """SIGKILL to the process and everything below it; back when all are dead, and listen no more."""
+    handles = []
+    for each in descendants(pid):
+        try:
+            handles.append(os.pidfd_open(each))
+        except ProcessLookupError:
+            continue
+    for handle in handles:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    for handle in handles:
+        ended = select.poll()  # select() takes no handle above 1023
+        ended.register(handle, select.POLLIN)
+        ended.poll()
+        os.close(handle)
 
 
 def _stat_fields(pid: int) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
 import socket
@@ -19,8 +18,8 @@ from typing import Any, Never
 from loadtest.processes import (
     NotStarted,
     Server,
-    descendants,
     is_listening,
+    kill_all,
     lockgate_command,
     serving,
 )
@@ -146,11 +145,7 @@ class Proxy:
         """SIGKILL to it and all its workers."""
         if self._process is None:
             return
-        for pid in descendants(self._process.pid):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        kill_all(self._process.pid)
         self._process.wait()
         self._process = None
 

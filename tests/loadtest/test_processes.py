@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from loadtest.processes import (
     descendants,
     free_port,
     is_listening,
+    kill_all,
     memory_bytes,
     serving,
     stub_command,
@@ -50,3 +53,30 @@ def test_a_server_that_ends_at_once_shows_its_log() -> None:
 
 def test_descendants_begin_with_the_process_itself() -> None:
     assert descendants(os.getpid())[0] == os.getpid()
+
+
+_CHILD = """
+import os, socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+ballast = bytearray(100_000_000)  # takes the kernel a while to give back
+if os.fork():
+    server.close()
+    time.sleep(60)
+else:
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    print("here", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_what_was_killed_with_its_children_listens_no_more() -> None:
+    port = free_port()
+    parent = subprocess.Popen([sys.executable, "-c", _CHILD, str(port)], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        assert parent.stdout.readline() == b"here\n"
+    assert is_listening(port)
+    kill_all(parent.pid)
+    assert not is_listening(port)
+    assert parent.wait() == -signal.SIGKILL
