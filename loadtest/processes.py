@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 LOG_DIRECTORY = Path(".run")
 _START_TIMEOUT_S = 15.0
@@ -86,21 +86,32 @@ def serving(
     LOG_DIRECTORY.mkdir(exist_ok=True)
     log = LOG_DIRECTORY / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environ or {})},
-            # Ctrl-C is for the one who started us; the servers end when it says so.
-            start_new_session=True,
-            preexec_fn=_pinning(core),
-        )
+        process = spawned(command, output, core=core, environ=environ)
     try:
         _wait_until_listening(name, process, port, log)
         yield Server(name, port, process, log)
     finally:
         _stop(process)
+
+
+def spawned(
+    command: Sequence[str],
+    output: IO[bytes],
+    *,
+    core: int | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """A server's process, which writes to this file; nobody has waited for it yet."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environ or {})},
+        # Ctrl-C is for the one who started us; the servers end when it says so.
+        start_new_session=True,
+        preexec_fn=_pinning(core),
+    )
 
 
 def _pinning(core: int | None) -> Callable[[], None] | None:
@@ -113,13 +124,14 @@ def _wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not is_listening(port):
         if process.poll() is not None:
-            raise NotStarted(f"{name} ended with status {process.returncode}:\n{_end_of(log)}")
+            raise NotStarted(f"{name} ended with status {process.returncode}:\n{end_of(log)}")
         if time.monotonic() > deadline:
-            raise NotStarted(f"{name} does not listen on port {port}:\n{_end_of(log)}")
+            raise NotStarted(f"{name} does not listen on port {port}:\n{end_of(log)}")
         time.sleep(_POLL_S)
 
 
-def _end_of(log: Path) -> str:
+def end_of(log: Path) -> str:
+    """What a server said last."""
     return log.read_text(errors="replace")[-2000:]
 
 

@@ -18,10 +18,12 @@ from typing import Any, Never
 from loadtest.processes import (
     NotStarted,
     Server,
+    end_of,
     is_listening,
     kill_all,
     lockgate_command,
     serving,
+    spawned,
 )
 from loadtest.writes.http_client import Address
 
@@ -120,18 +122,12 @@ class Proxy:
         deadline = asyncio.get_running_loop().time() + _START_TIMEOUT_S
         while not is_listening(self.address.port):
             if self._process.poll() is not None or asyncio.get_running_loop().time() > deadline:
-                raise NotStarted(f"{self!r} does not listen:\n{self._log.read_text()[-2000:]}")
+                raise NotStarted(f"{self!r} does not listen:\n{end_of(self._log)}")
             await asyncio.sleep(_POLL_S)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as output:
-            return subprocess.Popen(
-                lockgate_command("--config", str(self._configuration)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            return spawned(lockgate_command("--config", str(self._configuration)), output)
 
     async def watch(self) -> Never:
         """Raises: NotStarted when it ends by itself."""
@@ -139,7 +135,7 @@ class Proxy:
             await asyncio.sleep(_WATCH_S)
             if self._process is not None and self._process.poll() is not None:
                 status = self._process.returncode
-                raise NotStarted(f"{self!r} ended with status {status}:\n{self._log.read_text()[-2000:]}")
+                raise NotStarted(f"{self!r} ended with status {status}:\n{end_of(self._log)}")
 
     def kill(self) -> None:
         """SIGKILL to it and all its workers."""
