@@ -346,6 +346,28 @@ async def test_a_left_out_address_is_tried_by_one_request_when_its_time_is_over(
     assert client.statistics().left_out == ()
 
 
+async def test_a_left_out_address_is_tried_by_a_new_connection_though_one_was_kept(
+    scripted: ScriptedOrigin, second: ScriptedOrigin, connect: Connect, clock: ManualClock
+) -> None:
+    client = connect(scripted.url, second.url, fail_after=1, fail_for_s=10)
+    asking = [ask(client), ask(client)]
+    kept, other = await scripted.accept(), await second.accept()
+    scripted.refuse()
+    asking += [ask(client), ask(client)]  # one of them finds that the first takes no more
+    others = [await second.accept(), await second.accept()]
+    for peer in (kept, other, *others):
+        await peer.expect_head()
+        peer.send(OK)
+    assert [await read_all(await soon(one)) for one in asking] == [b"ok"] * 4
+    assert client.statistics().left_out == (scripted.url,)
+    assert client.statistics().addresses[0].idle_connections == 1
+
+    clock.advance(10)
+    await scripted.listen()
+    await first_exchange(client, scripted)  # over a connection of its own
+    assert client.statistics().left_out == ()
+
+
 async def test_the_only_address_there_is_is_never_left_out(
     scripted: ScriptedOrigin, connect: Connect
 ) -> None:

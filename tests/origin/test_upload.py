@@ -68,3 +68,25 @@ async def test_a_body_that_is_at_hand_goes_with_its_head(scripted: ScriptedOrigi
     await peer.expect(b"short")
     peer.send(OK)
     assert await read_all(await soon(asking)) == b"ok"
+
+
+class NotYet(ScriptedBody):
+    """Is read when the origin has asked for it."""
+
+    def at_hand(self) -> bytes | None:
+        raise AssertionError("the origin has not asked for it")
+
+
+async def test_a_body_that_is_at_hand_waits_for_100_all_the_same(
+    scripted: ScriptedOrigin, connect: Connect
+) -> None:
+    body = NotYet(b"short")
+    request = ForwardRequest("PUT", b"/a", Fields([HOST]), body=body, expect_continue=True)
+    asking = ask(connect(scripted.url), request)
+    peer = await scripted.accept()
+    await peer.expect_head()
+    assert not body.touched
+    peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await peer.expect(b"short")
+    peer.send(OK)
+    assert await read_all(await soon(asking)) == b"ok"
