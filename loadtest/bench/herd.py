@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -58,6 +59,13 @@ class HerdResult:
     def is_whole(self) -> bool:
         """Whether each client got a 200 with the expected body."""
         return self.statuses == {200: self.clients} and not self.wrong_bodies and not self.broken
+
+    def faults(self) -> Iterator[str]:
+        """What was not so, in a line; none of a herd that is whole."""
+        if not self.is_whole:
+            yield (
+                f"statuses {dict(self.statuses)}, {self.wrong_bodies} wrong bodies, {self.broken} unanswered"
+            )
 
 
 class Client(asyncio.Protocol):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
 import uvloop
 
-from loadtest.bench.candidates import FLOOR, LOAD_CORE, LOCKGATE, NGINX, VARNISH, Candidate, started
+from loadtest.bench.candidates import FLOOR, LOCKGATE, NGINX, VARNISH, Candidate
 from loadtest.bench.herd import HerdResult, generator_cost_s, percentile, stampede
+from loadtest.bench.line_up import line_up
 from loadtest.bench.report import Section, table
-from loadtest.processes import Server, StubControl, free_port, serving, stub_command
+from loadtest.processes import Server, StubControl
 from origin_stub import body_of
 
 SIZES = (100, 1_000, 4_000, 10_000)
@@ -55,11 +55,7 @@ class _Cell:
 
     def faults(self) -> Iterator[str]:
         for result in self.results:
-            if not result.is_whole:
-                yield (
-                    f"statuses {dict(result.statuses)}, {result.wrong_bodies} wrong bodies, "
-                    f"{result.broken} unanswered"
-                )
+            yield from result.faults()
 
 
 Cells = dict[tuple[str, int], _Cell]
@@ -71,37 +67,21 @@ def measure(candidates: Sequence[Candidate], runs: int, open_files: int) -> Sect
     cells: Cells = {(candidate.name, size): _Cell() for candidate in candidates for size in sizes}
     began_mono = time.monotonic()
     done = 0
-    origin_port = free_port()
-    arguments = ("--delay", str(DELAY_S), "--size", str(BODY_BYTES), "--cc", "max-age=600")
-    with ExitStack() as stack:
-        origin = stack.enter_context(
-            serving("bench-origin", stub_command(origin_port, *arguments), origin_port, core=LOAD_CORE)
-        )
-        origin_note = _put_first(origin)
-        control = StubControl(origin.url)
-        servers = {
-            candidate.name: stack.enter_context(
-                started(
-                    candidate,
-                    port=free_port(),
-                    origin_port=origin_port,
-                    open_files=open_files,
-                    delay_s=DELAY_S,
-                    body_bytes=BODY_BYTES,
-                )
-            )
-            for candidate in candidates
-        }
-        for server in servers.values():
+    with line_up(
+        candidates, open_files=open_files, delay_s=DELAY_S, body_bytes=BODY_BYTES, cache_control="max-age=600"
+    ) as line:
+        origin_note = _put_first(line.origin)
+        for server in line.servers.values():
             # Threads, buffers and allocators grow with the first large herd; no run should pay for that.
-            _herd(server, control, f"/warm/{server.name}", sizes[-1], _Cell())
+            _herd(server, line.control, f"/warm/{server.name}", sizes[-1], _Cell())
         for run in range(runs):
             if time.monotonic() - began_mono > _BUDGET_S:
                 break
             for size in sizes:
-                for name in _turns(list(servers), run):
-                    _settle(servers.values())
-                    _herd(servers[name], control, f"/herd/{name}/{size}/{run}", size, cells[name, size])
+                for name in _turns(list(line.servers), run):
+                    _settle(line.servers.values())
+                    target = f"/herd/{name}/{size}/{run}"
+                    _herd(line.servers[name], line.control, target, size, cells[name, size])
             done += 1
     return _section(candidates, sizes, cells, done, origin_note)
 

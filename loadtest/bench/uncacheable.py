@@ -7,16 +7,16 @@ to let them go one after the other costs the last of them the origin's delay as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
 import uvloop
 
-from loadtest.bench.candidates import LOAD_CORE, LOCKGATE, Candidate, started
+from loadtest.bench.candidates import LOCKGATE, Candidate
 from loadtest.bench.herd import HerdResult, percentile, stampede
+from loadtest.bench.line_up import line_up
 from loadtest.bench.report import Section, table
-from loadtest.processes import Server, StubControl, free_port, serving, stub_command
+from loadtest.processes import Server, StubControl
 from origin_stub import body_of
 
 SIZES = (20, 100, 1_000)
@@ -45,30 +45,19 @@ Cells = dict[tuple[str, int], _Cell]
 def measure(candidates: Sequence[Candidate], runs: int, open_files: int) -> Section:
     """All herds, the candidates taking turns; faults are answers that were wrong, or did not come."""
     cells: Cells = {(one.name, size): _Cell() for size in SIZES for one in candidates}
-    origin_port = free_port()
-    arguments = ("--delay", str(DELAY_S), "--size", str(BODY_BYTES), "--cc", "private")
-    with ExitStack() as stack:
-        origin = stack.enter_context(
-            serving("bench-origin", stub_command(origin_port, *arguments), origin_port, core=LOAD_CORE)
-        )
-        control = StubControl(origin.url)
-        servers = {
-            candidate.name: stack.enter_context(
-                started(
-                    candidate,
-                    port=free_port(),
-                    origin_port=origin_port,
-                    open_files=open_files,
-                    delay_s=DELAY_S,
-                    body_bytes=BODY_BYTES,
-                )
-            )
-            for candidate in candidates
-        }
+    with line_up(
+        candidates, open_files=open_files, delay_s=DELAY_S, body_bytes=BODY_BYTES, cache_control="private"
+    ) as line:
         for run in range(runs):
             for name, size in cells:
                 if not _is_given_up(cells, name, size):
-                    _herd(servers[name], control, f"/private/{name}/{size}/{run}", size, cells[name, size])
+                    _herd(
+                        line.servers[name],
+                        line.control,
+                        f"/private/{name}/{size}/{run}",
+                        size,
+                        cells[name, size],
+                    )
     return _section(cells, runs)
 
 
@@ -101,11 +90,7 @@ def _section(cells: Cells, runs: int) -> Section:
             )
         )
         if name == LOCKGATE.name:
-            faults += [
-                f"{size} clients: {dict(one.statuses)}, {one.wrong_bodies} wrong, {one.broken} unanswered"
-                for one in cell.results
-                if not one.is_whole
-            ]
+            faults += [f"{size} clients: {fault}" for one in cell.results for fault in one.faults()]
     header = ("clients", "server", "p50 ms", "p99 ms", "p99 ÷ origin's delay", "fetches")
     text = (
         f"Origin delay {DELAY_S} s, `Cache-Control: private`, all requests in one instant at a key that "

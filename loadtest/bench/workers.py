@@ -5,8 +5,7 @@ Both run on the server's one core, so that the same processor time is compared, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -14,11 +13,12 @@ from statistics import median
 import uvloop
 
 from loadtest.bench import wrk
-from loadtest.bench.candidates import LOAD_CORE, LOCKGATE, Candidate, Workbench, started
+from loadtest.bench.candidates import LOCKGATE, Candidate, Workbench
 from loadtest.bench.herd import HerdResult, percentile, stampede
+from loadtest.bench.line_up import line_up
 from loadtest.bench.report import Section, table
 from loadtest.bench.wrk import run_wrk
-from loadtest.processes import Server, StubControl, free_port, serving, stub_command
+from loadtest.processes import Server, StubControl
 from origin_stub import body_of
 
 HERD = 10_000
@@ -67,26 +67,16 @@ def measure(runs: int, open_files: int) -> Section:
         return Section("workers", _TITLE, "wrk is not installed (apt-get install wrk): not measured.")
     herd = min(HERD, open_files - 500)
     cells = {1: _Cell(), 2: _Cell()}
-    origin_port = free_port()
-    arguments = ("--delay", str(DELAY_S), "--size", str(BODY_BYTES), "--cc", "max-age=3600")
-    with ExitStack() as stack:
-        origin = stack.enter_context(
-            serving("bench-origin", stub_command(origin_port, *arguments), origin_port, core=LOAD_CORE)
-        )
-        control = StubControl(origin.url)
-        servers = {
-            count: stack.enter_context(
-                started(
-                    _with_workers(count),
-                    port=free_port(),
-                    origin_port=origin_port,
-                    open_files=open_files,
-                    delay_s=DELAY_S,
-                    body_bytes=BODY_BYTES,
-                )
-            )
-            for count in cells
-        }
+    candidates = {count: _with_workers(count) for count in cells}
+    with line_up(
+        tuple(candidates.values()),
+        open_files=open_files,
+        delay_s=DELAY_S,
+        body_bytes=BODY_BYTES,
+        cache_control="max-age=3600",
+    ) as line:
+        control = line.control
+        servers = {count: line.servers[candidate.name] for count, candidate in candidates.items()}
         for count, server in servers.items():
             _many_keys(server, control, count, cells[count])
         for run in range(runs):
@@ -101,7 +91,7 @@ def _many_keys(server: Server, control: StubControl, count: int, cell: _Cell) ->
     targets = [f"/key/{count}/{number}" for number in range(KEYS)]
     for _ in range(2):
         for target in targets:
-            cell.faults += _faults(_stampede(server, target, _HERD_AT_A_KEY))
+            cell.faults += _stampede(server, target, _HERD_AT_A_KEY).faults()
     counters = control.counters()
     cell.fetches_of_keys = sum(int(counters[target]["requests"]) for target in targets)
     if cell.fetches_of_keys != KEYS:
@@ -122,21 +112,13 @@ def _herd(server: Server, control: StubControl, target: str, size: int, cell: _C
     fetches = control.requests(target)
     cell.herds.append(result)
     cell.fetches.append(fetches)
-    cell.faults += _faults(result)
+    cell.faults += result.faults()
     if fetches != 1:
         cell.faults.append(f"{size} clients: {fetches} fetches of a cold key")
 
 
 def _stampede(server: Server, target: str, size: int) -> HerdResult:
     return uvloop.run(stampede(server.port, target, size, body_of(target, BODY_BYTES)))
-
-
-def _faults(result: HerdResult) -> Iterator[str]:
-    if not result.is_whole:
-        yield (
-            f"statuses {dict(result.statuses)}, {result.wrong_bodies} wrong bodies, "
-            f"{result.broken} unanswered"
-        )
 
 
 def _section(cells: Cells, runs: int, herd: int) -> Section:

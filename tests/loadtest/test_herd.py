@@ -58,6 +58,8 @@ async def test_what_is_not_the_right_body_is_counted(query: str, whole: int, wro
     async with origin_stub.running() as stub:
         result = await stampede(stub.port, f"/a?{query}", 10, origin_stub.body_of("/a", 1000))
     assert result.is_whole == (whole == 10)
+    told = [] if result.is_whole else [f"{wrong} wrong bodies, {broken} unanswered"]
+    assert [fault.partition("}, ")[2] for fault in result.faults()] == told
     assert (result.wrong_bodies, result.broken) == (wrong, broken)
 
 
