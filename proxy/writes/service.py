@@ -101,23 +101,29 @@ class Writes:
         return await self._scheduler.until(condition, deadline_s)
 
     def _tell_left(self) -> None:
-        """Whoever waits still is told what is known: it was never sent, or nobody knows."""
+        """Whoever waits still is told what is known."""
         for job in self._lanes:
-            if not self._waiters.waits(job.write.id):
-                continue
-            never = job.never_sent and job.phase not in AT_WORK and not job.write.durable
-            problem = Problem(
-                ProblemType.QUEUE_UNAVAILABLE if never else ProblemType.UNKNOWN_OUTCOME,
-                "the process that had it ended before " + ("it was sent" if never else "it did"),
-            )
-            result = Result(
-                state=State.CANCELLED if never else State.UNKNOWN,
-                attempts=job.attempts,
-                taken=not never,
-                finished_at=self._clock.now(),
-                problem=problem,
-            )
-            self._waiters.tell(job.write.id, Ending(result))
+            if self._waiters.waits(job.write.id):
+                self._waiters.tell(job.write.id, Ending(self._left(job)))
+
+    def _left(self, job: Job) -> Result:
+        """It goes on with the next process, or was never sent, or nobody knows."""
+        never = job.never_sent and job.phase not in AT_WORK
+        if never and job.write.durable:
+            state, problem = job.state, None
+        elif never:
+            told = "the process that had it ended before it was sent"
+            state, problem = State.CANCELLED, Problem(ProblemType.QUEUE_UNAVAILABLE, told)
+        else:
+            told = "the process that had it ended before it did"
+            state, problem = State.UNKNOWN, Problem(ProblemType.UNKNOWN_OUTCOME, told)
+        return Result(
+            state=state,
+            attempts=job.attempts,
+            taken=not never,
+            finished_at=self._clock.now(),
+            problem=problem,
+        )
 
     # for front ends
 

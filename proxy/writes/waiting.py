@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import OriginResponse
+from proxy.writes.states import FINAL
 from proxy.writes.write import Result
 
 
@@ -23,6 +24,11 @@ class Ending:
     result: Result
     rest: OriginResponse | None = None
     head: ResponseHead | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is none: this process ends, and another one goes on with the write as it is kept."""
+        return self.result.state not in FINAL
 
 
 class Waiters:

@@ -87,6 +87,25 @@ async def test_who_waits_to_be_told_is_answered_when_the_server_ends(world: Worl
     await draining
 
 
+async def test_who_waits_for_what_was_kept_and_never_sent_is_told_where_it_goes_on(world: World) -> None:
+    configured(world, mode="sync")
+    world.configure(writes={"shutdown_timeout_s": 0})
+    await world.started()
+    await world.proxy.proxy.writes.writes.pause("/posts/1", PROBLEM)
+    kept = world.client().send("PUT /posts/1", body=b"1", idempotency_key="k")
+    await world.until(lambda: world.proxy.proxy.writes.writes.depth("/posts/1") == 1)
+    unkept = world.client().send("PUT /posts/1", body=b"2")
+    await world.until(lambda: world.proxy.proxy.writes.writes.depth("/posts/1") == 2)
+    await world.proxy.proxy.writes.hand_over()
+    await unkept.expect(503, content_type="application/problem+json")
+    place = (await kept.expect(202)).field("location")
+    await world.restart()
+    world.origin.on("PUT /posts/1").reply(204)
+    assert await world.proxy.proxy.writes.writes.resume("/posts/1")
+    assert document(await world.client().send(f"GET {place}?wait=20").expect(200))["state"] == "committed"
+    assert [await asked.read_body() for asked in world.origin.requests()] == [b"1"]
+
+
 async def test_two_servers_never_use_one_journal(world: World) -> None:
     configured(world)
     await world.started()

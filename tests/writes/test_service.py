@@ -166,6 +166,10 @@ def test_it_stops_when_what_runs_has_ended(world: World) -> None:
     assert world.run(world.writes.stop(deadline_s=5.0))
     assert world.queue.closed is True
     assert world.result(running).state is State.COMMITTED
+    world.turn()
+    assert running.ending is not None
+    assert waiting.ending is not None
+    assert (running.ending.goes_on, waiting.ending.goes_on) == (False, True)
     world.crash()
     world.pass_time(5.0)
     assert world.result(waiting).state is State.COMMITTED

@@ -255,9 +255,10 @@ class World:
         if applied > 1:
             assert put.write.method == "PUT", f"{put} was applied {applied} times"
         if put.ending is not None:
-            # Who waited when his process ended was told that nobody knows; the next one may find out.
+            # Who waited when his process ended was told that nobody knows, or that it goes on with the next.
             told = put.ending.result.state
-            assert told is result.state or (put.orphaned and told is State.UNKNOWN), f"{put} was told {told}"
+            left = told is State.UNKNOWN or (put.ending.goes_on and put.write.durable)
+            assert told is result.state or (put.orphaned and left), f"{put} was told {told}"
         elif put.accepted and not put.orphaned:
             raise AssertionError(f"{put} waits for ever")
 
@@ -277,7 +278,7 @@ class World:
             elif what == "done":
                 done.add(write_id)
             elif what == "told":
-                unknown = ("invalidate-and-hold", write_id) in self.trace or self._left(write_id)
+                unknown = ("invalidate-and-hold", write_id) in self.trace or self._was_left(write_id)
                 assert write_id in done or unknown or self.patience_ended, (
                     f"{write_id} was told of before it was kept"
                 )
@@ -288,10 +289,12 @@ class World:
         put = next(put for put in self.puts if put.write.id == write_id)
         return put.orphaned and not (put.write.durable or self.flags_all)
 
-    def _left(self, write_id: str) -> bool:
-        """Its client was told at the end of a process that nobody knows."""
+    def _was_left(self, write_id: str) -> bool:
+        """Its client was told at the end of a process that nobody knows, or that it goes on."""
         put = next(put for put in self.puts if put.write.id == write_id)
-        return put.orphaned and put.ending is not None and put.ending.result.state is State.UNKNOWN
+        if not put.orphaned or put.ending is None:
+            return False
+        return put.ending.goes_on or put.ending.result.state is State.UNKNOWN
 
     def _check_cache(self) -> None:
         told = [write_id for what, write_id in self.trace if what in ("invalidate", "invalidate-and-hold")]

@@ -250,7 +250,8 @@ class WriteFront:
         with writes.wait(write.id, reads=True) as future:
             await writes.accept(write)
             ending = await self._ending(route, write, promise, future)
-        if ending is None and promise.mode is Mode.ASYNC:
+        goes_on = promise.mode is Mode.ASYNC if ending is None else ending.goes_on
+        if goes_on:
             await self._accepted(exchange, write.id, promise)
             return
         exchange.origin_s = self._clock.mono() - exchange.started_mono
