@@ -433,7 +433,7 @@ class Coalescer:
             memo=stream.memo,
             received_at=stream.received_at,
             age_s=age_s if shared else None,
-            ttl_s=stream.terms.lifetime_s - age_s if stream.terms is not None else None,
+            ttl_s=_ttl_s(stream, age_s),
             forward=reason,
             forward_status=stream.forward_status,
             stored=stream.stored and not waiter,
@@ -462,3 +462,11 @@ def _as_get(ask: Ask) -> Ask:
 
 def _unconditional(ask: Ask) -> Callable[[], ForwardRequest]:
     return lambda: ask.forward(conditions=(), alone=False)
+
+
+def _ttl_s(stream: Stream, age_s: float) -> float | None:
+    """Seconds of freshness left; negative also of what was young, and stale at the owner all the same."""
+    if stream.terms is None:
+        return None
+    ttl_s = stream.terms.lifetime_s - age_s
+    return min(-1e-9, ttl_s) if stream.word is not None and stream.word.is_stale else ttl_s

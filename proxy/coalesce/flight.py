@@ -415,11 +415,20 @@ class Flight:
         """Where the answer belongs, and whether its body is to be stored."""
         self.key, self.variant, self.varies_on = learnt.key, learnt.variant, learnt.varies_on
         self.tags, self._search, self._entry_terms = learnt.tags, learnt.search, learnt.terms
-        if learnt.terms is None or self.body.ended:  # after a 304 it is the stored one
+        if self._looks_fresh_only():
+            self._entry_terms = None
+        if self._entry_terms is None or self.body.ended:  # after a 304 it is the stored one
             return
         self._keeping = Keeping(self._cache, self.body)
         if not self._keeping.begin():
             self._entry_terms = None
+
+    def _looks_fresh_only(self) -> bool:
+        """Whether the owner gave what was purged softly: stored here, it would be fresh again by its age."""
+        terms, word = self._entry_terms, self.word
+        if terms is None or word is None or not word.is_stale:
+            return False
+        return terms.lifetime_s > self._initial_age_s
 
     def _is_for_target(self, seat: Seat) -> bool:
         """Whether the target of this seat is equivalent to the leader's, by what the answer says."""

@@ -80,6 +80,11 @@ class OwnersWord:
         return self.answered in FROM_STORE
 
     @property
+    def is_stale(self) -> bool:
+        """Whether it was not fresh at the owner, whatever its age: a soft purge cannot be told from that."""
+        return self.answered is Answered.STALE
+
+    @property
     def asked_for_us(self) -> bool:
         """Whether the origin was asked for this very question, and not before it."""
         return not self.from_store and self.answered is not Answered.COLLAPSED

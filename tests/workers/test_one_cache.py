@@ -53,6 +53,20 @@ async def test_a_purge_by_a_client_is_acknowledged_when_all_have_it(several: Wor
         await several.client().send("PURGE /a").expect(200)
 
 
+async def test_what_was_purged_softly_is_fresh_at_no_worker_while_the_origin_fails(
+    several: WorkersWorld,
+) -> None:
+    """Who has no copy is given the owner's stale one, whose age alone does not tell that it is stale."""
+    several.origin.on("GET /a").reply(200, b"old", **FRESH, etag='"1"')
+    await several.client().send("GET /a").expect(200, b"old")
+    several.origin.on("GET /a").reply(500, b"no")
+    several.purge(soft=True)
+    for _ in range(2 * several.slots):
+        answer = await several.client().send("GET /a").expect(200, b"old")
+        assert answer.cache_status["ttl"] < 0
+    await stored_everywhere(several, b"new", etag='"2"')
+
+
 async def test_a_write_invalidates_at_all_before_it_is_answered(several: WorkersWorld) -> None:
     several.origin.on("POST /a").reply(204)
     for round_ in range(4):
