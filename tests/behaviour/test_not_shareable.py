@@ -164,3 +164,12 @@ async def test_a_body_that_ends_with_its_connection_is_passed_on_alike_and_not_s
     assert response.field("connection") == "close"
     await client.closed()
     assert world.entries == 0
+
+
+async def test_what_answers_a_range_is_not_stored_where_the_origin_was_sent_that_range(world: World) -> None:
+    world.origin.on("GET /a").reply(200, b"mine", cache_control="private")
+    await world.client().send("GET /a").expect(200, b"mine")
+    world.origin.on("GET /a", range="bytes=0-1").reply(200, b"whole", cache_control="max-age=60")
+    await world.client().send("GET /a", range="bytes=0-1").expect(206, b"wh")
+    assert world.entries == 0
+    await world.client().send("GET /a").expect(200, b"mine")
