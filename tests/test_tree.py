@@ -60,6 +60,7 @@ ELSEWHERE = {
     "server/writes/front.py": WRITING,
     "server/writes/home.py": WRITING,
     "server/writes/keeping.py": WRITING,
+    "server/writes/made_write.py": WRITING,
     "server/writes/passing_on.py": RELAYED,
     "server/writes/routes.py": WRITING,
     "server/writes/showing.py": WRITING,

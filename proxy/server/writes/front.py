@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from proxy.clock import Clock
 from proxy.coalesce.answer import Outcome
 from proxy.config.settings import Config
-from proxy.config.write_settings import ClientGoneRule, OnRunning, WriteMode
+from proxy.config.write_settings import ClientGoneRule, OnRunning
 from proxy.errors import (
     BodyTooLarge,
     EntityMissing,
@@ -34,22 +33,16 @@ from proxy.errors import (
     QueueUnavailable,
 )
 from proxy.http.fields import Pair
-from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest
-from proxy.policy.forwarding import without_other_urls
 from proxy.routing import route_name
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared
 from proxy.server.request_body import ClientBody
 from proxy.server.writes.answers import WriteAnswers, retry_after
 from proxy.server.writes.home import WritesHome
+from proxy.server.writes.made_write import Promise, WriteMaker
 from proxy.server.writes.routes import WriteRoute, route_taking
 from proxy.server.writes.showing import status_document
-from proxy.writes.front.bearer_token import expiry_of
-from proxy.writes.front.idempotency_key import fingerprint, idempotency_key
-from proxy.writes.front.prefer import Preferences, preferences, without_ours
-from proxy.writes.front.principal import principal_of
-from proxy.writes.front.write_ids import shard_of
 from proxy.writes.limit import TaskLimit
 from proxy.writes.port import Claim, ClaimKind
 from proxy.writes.problem import Problem, ProblemType
@@ -70,15 +63,6 @@ _CLAIMS: Final = 3
 _ASYNC_APPLIED: Final[Pair] = (b"Preference-Applied", b"respond-async")
 
 
-@dataclass(frozen=True, slots=True)
-class _Promise:
-    """What the client is given: whether it waits for the end, and how long (None: as long as it takes)."""
-
-    mode: Mode
-    wait_s: float | None
-    preferred: bool = False
-
-
 class WriteFront:
     """Takes writes in under one configuration."""
 
@@ -95,6 +79,7 @@ class WriteFront:
         self._route_settings = {route_name(route): route for route in config.routes}
         self._home = home
         self._clock = clock
+        self._maker = WriteMaker(config.writes, home=home, clock=clock)
         self.answers = WriteAnswers(config.cache)
 
     def __repr__(self) -> str:
@@ -125,7 +110,7 @@ class WriteFront:
             await self._home.ready()
             octets = b"" if body is None else await _whole(body)
             with self._home.inside(octets):
-                write, promise = self._write(exchange, prepared, route, octets, forward)
+                write, promise = self._maker.make(prepared, route, octets, forward)
                 await self._take_in(exchange, route, write, promise)
         except REFUSALS as error:
             if exchange.writer.head_sent:
@@ -139,83 +124,9 @@ class WriteFront:
         exchange.outcome = Outcome.REFUSED
         self.answers.refused(exchange, error)
 
-    # from a request to a write
-
-    def _write(
-        self,
-        exchange: Exchange,
-        prepared: Prepared,
-        route: WriteRoute,
-        octets: bytes,
-        forward: ForwardRequest,
-    ) -> tuple[Write, _Promise]:
-        request, settings = prepared.request, route.settings
-        entities = route.entities.entities_of(
-            request.path, request.target.partition(b"?")[2], request.fields, octets
-        )
-        assert entities is not None, "the path was looked at before"
-        now = self._clock.now()
-        preferred = preferences(request.fields)
-        promise = self._promise(route, preferred)
-        shard = shard_of(entities.keys[0], self._home.shards)
-        principal = principal_by(route, request)
-        client_key = request.fields.get(b"idempotency-key")
-        expires_s = settings.async_expires_s if promise.mode is Mode.ASYNC else settings.sync_expires_s
-        if promise.mode is Mode.SYNC and preferred.wait_s:
-            expires_s = min(expires_s, preferred.wait_s)
-        not_after = now + expires_s
-        credentials_end = expiry_of(request.fields)
-        if credentials_end is not None and credentials_end > now:  # else the origin is to say so
-            not_after = min(not_after, credentials_end)
-        write = Write(
-            id=self._home.ids.next_id(now=now, shard=shard),
-            route=route.name,
-            keys=entities.keys,
-            shard=shard,
-            method=request.method,
-            target=request.target,
-            forward_target=forward.target,
-            # Another URL would be another entity's, in this one's lane.
-            fields=without_other_urls(without_ours(forward.fields).without((b"idempotency-key",))),
-            body=octets,
-            mode=promise.mode,
-            accepted_at=now,
-            not_after=not_after,
-            changed_targets=entities.changed_targets,
-            changed_tags=entities.changed_tags,
-            scheme=request.scheme,
-            authority=request.authority,
-            principal=principal,
-            client_key=client_key,
-            idempotency=self._idempotency(route, request, principal, octets),
-        )
-        return write, promise
-
-    def _promise(self, route: WriteRoute, preferred: Preferences) -> _Promise:
-        mode = route.settings.mode
-        asks = preferred.respond_async and self._home.keeps
-        if mode is WriteMode.SYNC or (mode is WriteMode.PREFER and not asks):
-            return _Promise(Mode.SYNC, None)
-        wait_s = min(preferred.wait_s or 0.0, self._settings.longest_wait_s)
-        return _Promise(Mode.ASYNC, wait_s, preferred=preferred.respond_async)
-
-    def _idempotency(
-        self, route: WriteRoute, request: RequestHead, principal: str, octets: bytes
-    ) -> Idempotency | None:
-        key = idempotency_key(request.fields, required=route.settings.idempotency.required)
-        if key is None or not self._home.keeps:
-            return None
-        return Idempotency(
-            scope=json.dumps([route.name, request.authority.decode("latin-1").lower(), principal]),
-            key=key,
-            fingerprint=fingerprint(
-                request.method, request.target, request.fields.get(b"content-type"), octets
-            ),
-        )
-
     # from a write to its answer
 
-    async def _take_in(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+    async def _take_in(self, exchange: Exchange, route: WriteRoute, write: Write, promise: Promise) -> None:
         if write.idempotency is None:
             await self._queued(exchange, route, write, promise)
             return
@@ -240,7 +151,7 @@ class WriteFront:
                 return claim
         raise QueueUnavailable("Others with this Idempotency-Key come and are refused; try again.")
 
-    async def _queued(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+    async def _queued(self, exchange: Exchange, route: WriteRoute, write: Write, promise: Promise) -> None:
         writes = self._home.writes
         exchange.outcome = Outcome.WRITTEN
         if promise.wait_s == 0.0:
@@ -271,7 +182,7 @@ class WriteFront:
         )
 
     async def _ending(
-        self, route: WriteRoute, write: Write, promise: _Promise, future: asyncio.Future[Ending]
+        self, route: WriteRoute, write: Write, promise: Promise, future: asyncio.Future[Ending]
     ) -> Ending | None:
         """None if it did not end while its client waited."""
         wait_s = promise.wait_s
@@ -322,7 +233,7 @@ class WriteFront:
 
     # 202
 
-    async def _accepted(self, exchange: Exchange, write_id: str, promise: _Promise) -> None:
+    async def _accepted(self, exchange: Exchange, write_id: str, promise: Promise) -> None:
         extra = (_ASYNC_APPLIED,) if promise.preferred else ()
         await self._running(exchange, 202, write_id, extra)
 
@@ -345,7 +256,7 @@ class WriteFront:
     # Idempotency-Key
 
     async def _claimed(
-        self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise, claim: Claim
+        self, exchange: Exchange, route: WriteRoute, write: Write, promise: Promise, claim: Claim
     ) -> None:
         """The key is another write's."""
         first_id, until = claim.write_id, claim.expires_at
@@ -384,7 +295,7 @@ class WriteFront:
             document = await self._document(first_id)
             self.answers.without_body(exchange, result, document, route=settings)
 
-    async def _attach(self, exchange: Exchange, route: WriteRoute, write: Write, promise: _Promise) -> None:
+    async def _attach(self, exchange: Exchange, route: WriteRoute, write: Write, promise: Promise) -> None:
         """Wait with the first request for its end; `write` has its id."""
         if promise.wait_s == 0.0:
             await self._accepted(exchange, write.id, promise)
@@ -413,8 +324,3 @@ async def _whole(body: ClientBody) -> bytes:
     while piece := await body.read():
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def principal_by(route: WriteRoute, request: RequestHead) -> str:
-    """Whose a request is, by the rule of this route; empty without one."""
-    return "" if route.principal is None else principal_of(request.fields, route.principal)

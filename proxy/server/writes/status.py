@@ -26,8 +26,8 @@ from proxy.http.messages import RequestHead
 from proxy.routing import route_name
 from proxy.server.exchange import Exchange
 from proxy.server.writes.answers import WriteAnswers
-from proxy.server.writes.front import principal_by
 from proxy.server.writes.home import WritesHome
+from proxy.server.writes.made_write import principal_by
 from proxy.server.writes.routes import WriteRoute
 from proxy.server.writes.showing import status_document
 from proxy.writes.front.write_ids import parse_write_id
