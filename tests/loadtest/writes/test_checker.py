@@ -71,8 +71,12 @@ def test_what_the_origin_did_beyond_the_limit_is_named_and_counted_and_not_red(
     made.attempt("b-1")
     late["leave"] = made.now + 20_000_000
     made.ok("b-1")
+    made.attempt("b-1", "replay")["leave"] += 3_000_000_000
     made.end()
-    assert main(["checker", *map(str, made.files(tmp_path, limit_ns=1_500_000_000))]) == 0
+    lenient = tmp_path / "lenient.jsonl"
+    lenient.write_text('{"history":"client","format":1,"seed":1,"at":0,"limit":9000000000}\n')
+    paths = map(str, [*made.files(tmp_path, limit_ns=1_500_000_000), lenient])
+    assert main(["checker", *paths]) == 0
     told = capsys.readouterr().out
     assert "serial, beyond the limit: k: b-1 entered" in told
     assert "beyond the limit: 1 attempts, on which the origin worked for longer than 1.5 s" in told
@@ -80,6 +84,35 @@ def test_what_the_origin_did_beyond_the_limit_is_named_and_counted_and_not_red(
     assert told.endswith("green\n")
     assert main(["checker", *map(str, made.files(tmp_path, limit_ns=2_500_000_000))]) == 1
     assert "beyond" not in capsys.readouterr().out
+
+
+def test_what_the_origin_did_beyond_the_limit_hides_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Made()
+    made.invoke("a-1")
+    late = made.attempt("a-1", "drop", answered=False)
+    made.now += 2_000_000_000
+    made.write("b-1", "b-2", "b-3", "b-4")
+    late["leave"] = made.now + 20_000_000
+    made.attempt("b-4")
+    assert main(["checker", *map(str, made.files(tmp_path, limit_ns=1_500_000_000))]) == 1
+    told = capsys.readouterr().out
+    assert "duplicates: k: b-4 was applied again" in told
+    assert told.endswith("WRONG: 1 × duplicates\nred: 1 keys\n")
+
+
+def test_a_fault_while_something_was_promised_and_not_sent_is_counted_apart(tmp_path: Path) -> None:
+    made = Made()
+    made.fault()
+    made.invoke("a-1")
+    made.accept("a-1")
+    made.fault()
+    made.attempt("a-1")
+    made.ok("a-1")
+    made.fault()
+    verdict = judge(made.files(tmp_path))
+    assert (verdict.faults, verdict.faults_in_flight, verdict.faults_after_sending) == (3, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -382,15 +382,6 @@ def test_an_attempt_within_the_limit_excuses_nothing(made: Made) -> None:
     assert made.broken(limit_ns=LIMIT_NS) == ["serial", "order"]
 
 
-def test_what_is_known_by_its_key_is_never_beyond_the_limit(made: Made) -> None:
-    made.invoke("a-1", "b-1")
-    made.attempt("a-1")
-    made.attempt("a-1", "replay")["leave"] += 2 * LIMIT_NS
-    made.attempt("b-1")
-    made.attempt("a-1")
-    assert made.broken(limit_ns=LIMIT_NS) == ["duplicates", "duplicates", "final"]
-
-
 def test_a_repetition_that_came_too_late_is_told_apart(made: Made) -> None:
     late = _given_up(made)
     made.lines.remove(late)
