@@ -163,6 +163,13 @@ async def test_a_hanging_write_ends_with_its_connection(opened: Opening, tmp_pat
     assert [line["do"] for line in _lines(tmp_path)[1:]] == ["drop"]
 
 
+async def test_a_slow_write_takes_a_multiple_of_its_delay(opened: Opening, tmp_path: Path) -> None:
+    async with opened("slow=1:4", delay="0.01") as (_, client):
+        assert (await _write(client, "w1")).status == 200
+    line = _lines(tmp_path)[1]
+    assert line["leave"] - line["enter"] > 30_000_000
+
+
 async def test_a_late_write_is_applied_without_its_client(opened: Opening, tmp_path: Path) -> None:
     async with opened("late=1:0.02") as (server, client):
         asking = asyncio.get_running_loop().create_task(_write(client, "w1"))
