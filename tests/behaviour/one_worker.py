@@ -12,6 +12,7 @@ CONNECTIONS = "each worker has connections of its own to the origin"
 FRESHENED = "what a HEAD or a 304 shows to be true is learnt where it came, by no other copy"
 HERDS = "each worker coalesces its own herd, elects its own leaders, and releases it when it is told"
 LIMITS = "bounds on waiters, refreshes and variants are those of one worker"
+RANGES = "several ranges, and one that may end behind the end, are asked of the origin where there is no copy"
 STALE = "each worker validates its own copy once, and serves it stale meanwhile"
 STALE_THERE = "the stale copy is at another worker, and what a client would take stale is its own wish"
 SEARCH = "each worker learns by itself that the targets of a page are equivalent"
@@ -23,14 +24,18 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_a_herd_of_hits_is_compressed_once",
         "test_a_stored_answer_is_compressed_for_who_accepts_it",
         "test_codings_survive_a_304_and_not_a_purge",
+        "test_digests_of_identity_are_not_sent_with_a_coding",
         "test_head_tells_of_the_coding",
     ),
     CONNECTIONS: ("test_connections_to_the_origin_are_kept_and_used_again",),
     FRESHENED: (
         "test_a_set_cookie_of_a_head_is_not_stored",
+        "test_a_304_leaves_a_variant_that_was_replaced_meanwhile",
+        "test_a_304_that_says_private_takes_the_one_that_it_is_about",
         "test_head_freshens_its_own_variant_only",
         "test_head_freshens_what_is_stale",
         "test_head_that_shows_the_same_representation_freshens_the_stored_one",
+        "test_head_that_says_private_ends_the_sharing",
         "test_the_variant_that_the_304_is_about_is_freshened_too",
     ),
     HERDS: (
@@ -39,6 +44,7 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_a_released_waiter_that_leaves_frees_its_slot",
         "test_a_set_cookie_on_a_304_is_for_the_asker_alone",
         "test_after_two_leaders_at_fault_the_rest_is_released",
+        "test_head_waits_for_a_flight_of_get_and_is_answered_with_its_head",
         "test_head_that_waited_for_a_failing_origin_is_told_without_a_body",
         "test_head_that_waited_for_what_is_not_shareable_asks_with_head",
         "test_lifetime_zero_is_not_given_to_a_waiter_with_cookie",
@@ -48,9 +54,12 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_one_waiter_too_many_is_refused_and_the_others_are_served",
         "test_the_number_of_variants_is_bounded",
     ),
+    RANGES: (
+        "test_a_range_is_answered_from_the_entry",
+        "test_parts_of_a_large_stored_answer_are_written_at_the_clients_pace",
+    ),
     STALE: (
         "test_a_herd_never_meets_a_popular_answer_expired",
-        "test_a_soft_purge_with_grace_serves_stale_to_a_herd_and_asks_once",
         "test_stale_while_revalidate_is_one_flight_behind_many_clients",
     ),
     STALE_THERE: (
@@ -61,7 +70,9 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_a_herd_on_equivalent_targets_is_one_forward_request",
         "test_a_write_to_one_of_them_keeps_a_fill_for_another_out",
         "test_an_error_says_nothing_of_the_variance",
+        "test_an_answer_that_varies_more_is_stored_for_its_own_target_only",
         "test_routes_and_what_they_add_to_the_key_never_mix",
+        "test_variants_are_told_apart_under_a_shared_key",
         "test_waiters_whose_target_is_not_equivalent_any_more_get_their_own",
         "test_what_was_stored_before_the_variance_was_known_is_still_found",
     ),
@@ -69,10 +80,12 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_a_head_tells_the_length_of_the_whole_and_fetches_nothing",
         "test_a_herd_is_told_that_the_origin_failed",
         "test_a_range_behind_the_end_is_answered_here_once_the_length_is_known",
+        "test_a_redirect_is_given_as_it_is",
         "test_a_small_object_is_stored_whole_and_needs_no_validator",
         "test_after_some_time_slices_are_tried_again",
         "test_all_who_are_in_the_middle_of_it_are_cut_and_none_gets_a_mix",
         "test_an_empty_object_is_fetched_whole",
+        "test_an_error_is_given_as_it_is_and_stored_under_the_url",
         "test_an_origin_that_ignores_range_is_asked_once_and_remembered",
         "test_no_cache_of_a_client_validates_the_first_slice_alone",
         "test_one_validation_holds_for_all_slices_of_an_answer",
@@ -88,11 +101,15 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
 """Reasons, and the tests whose clients are all at one worker."""
 
 COPIES = "an entry counts at each worker that has a copy of it"
+COUNTED = "looks at the number of flights: that of a worker that asks, and that of the owner, are two"
+DEADLINES = "the owner's deadline is that of the first who asks it, and those after him end with him"
 DISKS = "looks into the process that fills, or at the one disk tier that it has"
 DIVIDED = "an origin's limits are divided among the workers"
 ELSEWHERE = "the connection in question is that of another key's owner"
+GRACE = "a refresh is told what the owner has stale, too; the new answer comes with the next one"
 GIVEN = "who passes a write on counts it as written once it was given over, and its client leaves"
 MARKS = "the owner keeps its mark until it expires, as it sees nothing of what the asker was given"
+PACE = "a worker that asks reads no faster than a socket, and may be the one that falls behind"
 POSTED = "the answer to a POST is stored where it passed, until all workers have heard of the POST"
 RELOADED = "the test changes the configuration of one process"
 RESUMED = "a slice that breaks off on its way to the owner is asked for anew by the asker, from its beginning"
@@ -104,6 +121,8 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
         "test_purge_covers_all_cookies_and_all_equivalent_queries",
         "test_purge_removes_a_url_and_tells_the_count",
     ),
+    COUNTED: ("test_a_range_far_ahead_goes_to_the_origin_by_itself",),
+    DEADLINES: ("test_a_deadline_does_not_pass_before_its_time",),
     DISKS: (
         "test_a_fill_that_a_purge_overtook_serves_those_who_have_seats_and_is_not_stored",
         "test_a_range_is_read_out_of_the_running_fill",
@@ -131,6 +150,8 @@ OF_ONE_PROCESS: dict[str, tuple[str, ...]] = {
         "test_it_takes_the_place_of_what_it_invalidates",
     ),
     GIVEN: ("test_a_client_that_leaves_while_its_key_is_looked_up_leaves_the_key_free",),
+    GRACE: ("test_a_soft_purge_with_grace_serves_stale_to_a_herd_and_asks_once",),
+    PACE: ("test_a_reader_that_falls_a_window_behind_is_cut_and_the_fast_one_is_not",),
     RELOADED: (
         "test_a_slow_upload_over_a_reload_that_takes_its_route_away",
         "test_a_write_whose_route_is_gone_is_shown_to_nobody_where_it_had_a_principal",

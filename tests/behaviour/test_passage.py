@@ -91,10 +91,10 @@ async def test_head_tells_nothing_of_what_was_asked_for_after_it(world: World, t
 async def test_head_freshens_its_own_variant_only(world: World) -> None:
     for language in ("de", "fr"):
         rule = world.origin.on("GET /a", accept_language=language)
-        rule.reply(200, language.encode(), vary="Accept-Language", **STORED)
+        rule.reply(200, language.encode(), vary="Accept-Language", **{**STORED, "etag": f'"{language}"'})
         await world.client().send("GET /a", accept_language=language).expect(200)
     world.clock.advance(50)
-    world.origin.on("HEAD /a").reply(200, b"de", vary="Accept-Language", **STORED)
+    world.origin.on("HEAD /a").reply(200, b"de", vary="Accept-Language", **{**STORED, "etag": '"de"'})
     await world.client().send("HEAD /a", accept_language="de", **NO_CACHE).expect(200)
     await world.client().send("GET /a", accept_language="de").expect(200, b"de", age="0")
     await world.client().send("GET /a", accept_language="fr").expect(200, b"fr", age="50")

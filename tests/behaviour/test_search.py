@@ -100,7 +100,8 @@ async def test_an_error_says_nothing_of_the_variance(world: World) -> None:
 async def test_variants_are_told_apart_under_a_shared_key(world: World) -> None:
     for language in ("de", "fr"):
         rule = world.origin.on("GET /a?x=1", accept_language=language)
-        rule.reply(200, language.encode(), vary="Accept-Language", **NO_UTM)
+        fields = {**NO_UTM, "etag": f'"{language}"'}
+        rule.reply(200, language.encode(), vary="Accept-Language", **fields)
         await world.client().send("GET /a?x=1", accept_language=language).expect(200)
     for language in ("de", "fr"):
         client = world.client().send("GET /a?utm=1&x=1", accept_language=language)
