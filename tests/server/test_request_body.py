@@ -135,7 +135,7 @@ async def test_any_other_body_is_read_in_pieces(stream: StreamReader, case: str)
     stream.feed_data(octets)
     if case == "broken":
         stream.set_exception(TransferEncodingError("broken"))
-    elif case != "still coming":
+    if case != "still coming":
         stream.feed_eof()
     body = body_of(stream, length=None if case == "of unknown length" else len(octets))
     if case == "begun":
