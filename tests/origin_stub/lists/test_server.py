@@ -257,8 +257,9 @@ async def test_requests_that_come_together_are_answered_in_their_order(opened: O
                 b"PUT /lists/a HTTP/1.1\r\nHost: o\r\nX-Write: w%d\r\nContent-Length: 0\r\n\r\n" % number
             )
         told = b""
-        while told.count(b"versions") < 3:
-            told += await reader.read(65536)
+        async with asyncio.timeout(5):
+            while told.count(b"versions") < 3:
+                told += await reader.read(65536)
         writer.close()
         assert server.lists.writes("a") == ("w0", "w1", "w2")
 
