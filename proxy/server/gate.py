@@ -39,7 +39,7 @@ from proxy.server.prepared import Prepared
 from proxy.server.standing import Standing
 
 TABLE_BYTES = 4 * 1024 * 1024
-"""Of heads in each generation of each of the two tables of a gate."""
+"""Of heads in each generation of each of the three tables of a gate."""
 
 DECLINED = 1024
 DECLINED_BYTES = 2048
