@@ -22,7 +22,7 @@ def ended_document(status: WriteStatus) -> Document:
         "state": status.state.value,
         "keys": list(status.keys),
         "method": status.method,
-        "target": _text(status.target),
+        "target": shown(status.target),
         "route": status.route,
         "mode": status.mode.value,
         "attempts": status.attempts,
@@ -68,7 +68,7 @@ def letter_document(letter: DeadLetter) -> Document:
         "id": write.id,
         "keys": list(write.keys),
         "method": write.method,
-        "target": _text(write.target),
+        "target": shown(write.target),
         "route": write.route,
         "accepted_at": _time(write.accepted_at),
         "dead_at": _time(letter.at),
@@ -96,7 +96,7 @@ def _ended(event: CommitEvent) -> Document:
         "at": _time(event.at),
         "keys": list(event.keys),
         "method": event.method,
-        "target": _text(event.target),
+        "target": shown(event.target),
         "route": event.route,
         "status": event.status,
         "accepted": event.accepted,
@@ -106,12 +106,15 @@ def _ended(event: CommitEvent) -> Document:
     }
 
 
-def _text(octets: bytes) -> str:
+def shown(octets: bytes) -> str:
+    """As text."""
     return octets.decode("utf-8", "backslashreplace")
 
 
-def _time(at: float | None) -> str | None:
-    """UTC, to the millisecond, as RFC 3339 has it."""
-    if at is None:
-        return None
+def rfc3339(at: float) -> str:
+    """A wall clock time, UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)

@@ -1,10 +1,14 @@
-"""A write as it is shown to clients and operators: a JSON object without body and credentials."""
+"""A write as it is shown to clients: a JSON object without body and credentials.
+
+Fewer members than an operator gets (`proxy/writes/documents.py`), and none that is not known: clients are
+programs of others, for whom it stays as it is.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Protocol
 
+from proxy.writes.documents import rfc3339, shown
 from proxy.writes.port import WriteStatus
 from proxy.writes.states import State
 
@@ -24,7 +28,7 @@ def status_document(status: WriteStatus, places: Places) -> dict[str, object]:
         "state": (places.state(status.id) or status.state).value,
         "key": status.keys[0],
         "method": status.method,
-        "target": status.target.decode("utf-8", "backslashreplace"),
+        "target": shown(status.target),
         "mode": status.mode.value,
         "attempts": status.attempts,
         "accepted_at": rfc3339(status.accepted_at),
@@ -43,8 +47,3 @@ def status_document(status: WriteStatus, places: Places) -> dict[str, object]:
     if status.problem is not None:
         document["problem"] = {"type": status.problem.type.value, "detail": status.problem.detail}
     return document
-
-
-def rfc3339(at: float) -> str:
-    """A wall clock time, UTC, to the millisecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
