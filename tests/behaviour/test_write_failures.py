@@ -7,7 +7,6 @@ on the copy. `tests/writes/embedded/test_power_cut.py` and `python -m loadtest.w
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import shutil
@@ -19,12 +18,12 @@ import pytest
 
 from proxy.errors import ConfigError
 from proxy.server.server import Server
-from proxy.server.writes.home import WritesHome
 from proxy.writes.embedded.database import Database
 from proxy.writes.embedded.journal import Journal
 from proxy.writes.problem import Problem, ProblemType
+from tests.behaviour import writes_kit
+from tests.behaviour.writes_kit import document, ended, home, problem
 from tests.scenario import World
-from tests.scenario_client import Client, Response
 from tests.writes.embedded.faults import FailingConnection, io_error
 
 ROOT = Path(__file__).parents[2]
@@ -42,38 +41,15 @@ def configured(
     return world
 
 
-def home(world: World) -> WritesHome:
-    found = world.proxy.proxy.writes
-    assert found is not None
-    return found
-
-
 def journal_of(world: World) -> Journal:
     journal = home(world).journal
     assert journal is not None
     return journal
 
 
-def document(response: Response) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(response.body)
-    return found
-
-
-async def problem(client: Client, status: int, kind: str) -> dict[str, Any]:
-    response = await client.expect(status, content_type="application/problem+json", cache_control="no-store")
-    found = document(response)
-    assert found["type"].endswith(f":{kind}"), found
-    return found
-
-
 async def accepted(world: World, what: str, body: bytes, **fields: str) -> str:
-    """The place of a write that was answered 202."""
-    client = world.client().send(what, body=body, prefer="respond-async", **fields)
-    return (await client.expect(202)).field("location") or ""
-
-
-async def ended(world: World, place: str) -> dict[str, Any]:
-    return document(await world.client().send(f"GET {place}?wait=20").expect(200))
+    """The place of a write whose client did not wait."""
+    return await writes_kit.accepted(world, what, body, prefer="respond-async", **fields)
 
 
 async def killed(world: World) -> None:

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
+from tests.behaviour.writes_kit import configured, document, problem
 from tests.scenario import World
-from tests.scenario_client import Client, Response
 
 BY_ID = {"entities": [{"path": "/posts/{id}/**"}]}
-
-
-def configured(world: World, *, kept: bool = False, **writes: Any) -> World:
-    """One route that queues writes; `kept`: with a journal."""
-    world.configure(route={"writes": writes})
-    if kept:
-        world.configure(writes={"journal": {"directory": str(world.directory / "journal")}})
-    return world
-
-
-def document(response: Response) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(response.body)
-    return found
-
-
-async def problem(client: Client, status: int, kind: str) -> dict[str, Any]:
-    response = await client.expect(status, content_type="application/problem+json", cache_control="no-store")
-    found = document(response)
-    assert found["type"].endswith(f":{kind}"), found
-    assert found["status"] == status
-    return found
 
 
 # order

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from typing import Any
 
 import pytest
 
-from proxy.server.writes.home import WritesHome
+from tests.behaviour.writes_kit import configured, document, home, problem
 from tests.scenario import World
-from tests.scenario_client import Client, Response
+from tests.scenario_client import Client
 
 HEAD = b" HTTP/1.1\r\nHost: shop.example\r\n"
-
-
-def configured(world: World, *, kept: bool = False, **writes: Any) -> World:
-    """One route that queues writes; `kept`: with a journal."""
-    world.configure(route={"writes": writes})
-    if kept:
-        world.configure(writes={"journal": {"directory": str(world.directory / "journal")}})
-    return world
-
-
-def document(response: Response) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(response.body)
-    return found
-
-
-async def problem(client: Client, status: int, kind: str) -> dict[str, Any]:
-    response = await client.expect(status, content_type="application/problem+json", cache_control="no-store")
-    found = document(response)
-    assert found["type"].endswith(f":{kind}"), found
-    return found
-
-
-def home(world: World) -> WritesHome:
-    found = world.proxy.proxy.writes
-    assert found is not None
-    return found
 
 
 def depth(world: World, key: str = "/posts/1") -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ import pytest
 from proxy.errors import ConfigError
 from proxy.server.server import Server
 from proxy.writes.problem import Problem, ProblemType
+from tests.behaviour.writes_kit import accepted, document, ended
 from tests.scenario import World
-from tests.scenario_client import Response
 
 PROBLEM = Problem(ProblemType.PAUSED, "for a test")
 
@@ -21,17 +20,6 @@ def configured(world: World, **writes: Any) -> World:
     world.configure(route={"writes": {"mode": "async", **writes}})
     world.configure(writes={"journal": {"directory": str(world.directory / "journal")}})
     return world
-
-
-def document(response: Response) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(response.body)
-    return found
-
-
-async def accepted(world: World, what: str, body: bytes) -> str:
-    """The place of a write that was answered 202."""
-    response = await world.client().send(what, body=body).expect(202)
-    return response.field("location") or ""
 
 
 async def test_what_was_promised_goes_on_after_a_restart_in_its_order(world: World) -> None:
@@ -44,7 +32,7 @@ async def test_what_was_promised_goes_on_after_a_restart_in_its_order(world: Wor
     world.origin.on("PUT /posts/1").reply(204)
     assert await world.proxy.proxy.writes.writes.resume("/posts/1")
     for place in places:
-        done = document(await world.client().send(f"GET {place}?wait=20").expect(200))
+        done = await ended(world, place)
         assert done["state"] == "committed"
     assert [await asked.read_body() for asked in world.origin.requests()] == [b"%d" % n for n in range(5)]
 
@@ -102,7 +90,7 @@ async def test_who_waits_for_what_was_kept_and_never_sent_is_told_where_it_goes_
     await world.restart()
     world.origin.on("PUT /posts/1").reply(204)
     assert await world.proxy.proxy.writes.writes.resume("/posts/1")
-    assert document(await world.client().send(f"GET {place}?wait=20").expect(200))["state"] == "committed"
+    assert (await ended(world, place))["state"] == "committed"
     assert [await asked.read_body() for asked in world.origin.requests()] == [b"1"]
 
 
@@ -140,6 +128,6 @@ async def test_writes_of_a_route_that_is_gone_are_given_up_and_said_to_be(world:
     place = await accepted(world, "PUT /posts/1", b"1")
     await world.restart(routes=[{"origin": "shop", "path": "/other"}])
     assert await world.proxy.proxy.writes.writes.resume("/posts/1")
-    done = document(await world.client().send(f"GET {place}?wait=20").expect(200))
+    done = await ended(world, place)
     assert (done["state"], done["problem"]["type"]) == ("dead", "route-gone")
     assert world.origin.asked() == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.admin.administered import OneServer
 from tests.admin.operator_of_writes import Operator, administered
+from tests.behaviour.writes_kit import document, ended
 from tests.scenario import World
 
 
@@ -23,15 +23,8 @@ async def operated(world: World, **writes: Any) -> AsyncIterator[Operator]:
 
 async def accepted(world: World, what: str, body: bytes) -> str:
     """The id of a write that was answered 202."""
-    response = await world.client().send(what, body=body).expect(202)
-    write_id: str = json.loads(response.body)["id"]
+    write_id: str = document(await world.client().send(what, body=body).expect(202))["id"]
     return write_id
-
-
-async def until_ended(world: World, write_id: str) -> dict[str, Any]:
-    response = await world.client().send(f"GET /_writes/{write_id}?wait=20").expect(200)
-    document: dict[str, Any] = json.loads(response.body)
-    return document
 
 
 async def test_a_paused_entity_is_seen_by_operator_and_client_and_goes_on(world: World) -> None:
@@ -41,7 +34,7 @@ async def test_a_paused_entity_is_seen_by_operator_and_client_and_goes_on(world:
         await operator.ask("/writes/keys", json={"key": "/posts/1", "do": "pause", "reason": "by hand"})
         first = await accepted(world, "PUT /posts/1", b"1")
         other = await accepted(world, "PUT /posts/2", b"2")
-        assert (await until_ended(world, other))["state"] == "committed"
+        assert (await ended(world, f"/_writes/{other}"))["state"] == "committed"
         (write,) = (await operator.ask("/writes?key=/posts/1"))["writes"]
         assert (write["id"], write["state"], write["keys"]) == (first, "queued", ["/posts/1"])
         text = await operator.metrics()
@@ -49,7 +42,7 @@ async def test_a_paused_entity_is_seen_by_operator_and_client_and_goes_on(world:
         assert "lockgate_lane_depth 1.0\n" in text
         assert "lockgate_journal_writes 1.0\n" in text
         await operator.ask("/writes/keys", json={"key": "/posts/1", "do": "resume"})
-        assert (await until_ended(world, first))["state"] == "committed"
+        assert (await ended(world, f"/_writes/{first}"))["state"] == "committed"
         events = (await operator.ask("/writes/events?after=all&limit=2"))["events"]
         assert [event["id"] for event in events] == [other, first]
         assert (await operator.ask(f"/writes/{first}"))["status"] == 204
@@ -59,11 +52,11 @@ async def test_a_dead_letter_is_replayed_under_an_id_that_clients_can_ask_for(wo
     world.origin.on("PUT /posts/1").reply(401)
     async with operated(world) as operator:
         dead = await accepted(world, "PUT /posts/1", b"1")
-        assert (await until_ended(world, dead))["state"] == "dead"
+        assert (await ended(world, f"/_writes/{dead}"))["state"] == "dead"
         assert "lockgate_dead_letters 1.0\n" in await operator.metrics()
         world.origin.on("PUT /posts/1").reply(204)
         replayed = await operator.ask(f"/writes/{dead}/replay", json={})
-        assert (await until_ended(world, replayed["id"]))["state"] == "committed"
+        assert (await ended(world, f"/_writes/{replayed['id']}"))["state"] == "committed"
         assert (await operator.ask("/writes/dead"))["dead_letters"] == []
         keys = [asked.field("idempotency-key") for asked in world.origin.requests()]
         assert keys == [f'"{dead}"'] * 2
@@ -74,7 +67,7 @@ async def test_an_operator_cancels_what_a_client_gave_in(world: World) -> None:
         await operator.ask("/writes/keys", json={"key": "/posts/1", "do": "pause"})
         write_id = await accepted(world, "PUT /posts/1", b"1")
         await operator.ask(f"/writes/{write_id}/cancel", json={})
-        assert (await until_ended(world, write_id))["state"] == "cancelled"
+        assert (await ended(world, f"/_writes/{write_id}"))["state"] == "cancelled"
     assert world.origin.asked() == 0
 
 
