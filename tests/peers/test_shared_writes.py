@@ -14,7 +14,7 @@ from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
 from proxy.http.rendering import render_fields
 from proxy.peers import shared_writes
-from proxy.peers.relay_field import Relayed, relayed_fields
+from proxy.peers.relay_field import MOVED, Relayed, Told, relayed_fields, told_field
 from proxy.policy.forwarding import ClientAddress
 from proxy.server.server import Server
 from tests.peers.machine import Machine
@@ -236,6 +236,28 @@ async def test_what_was_not_given_over_waits_for_the_next_one(machine: Machine) 
     await machine.turns(50)
     await machine.fill(0)
     await client.expect(204)
+
+
+async def test_what_the_one_there_did_not_take_in_is_brought_anew_with_its_body(machine: Machine) -> None:
+    configured(machine)
+    machine.leave_out(0)
+    answers = [(b"503 Moved", Told(MOVED)), (b"204 Done", Told("written"))]
+    bodies = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await reader.read(1):
+            writer.close()  # only a look whether anybody is there
+            return
+        await reader.readuntil(b"\r\n\r\n")
+        bodies.append(await reader.readexactly(4))
+        status, told = answers.pop(0)
+        lines = b"Connection: close\r\n" + render_fields((told_field(told),))
+        writer.write(b"HTTP/1.1 " + status + b"\r\n" + lines + b"\r\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, machine.place(0).writes_path):
+        await machine.at(1).send("PUT /posts/1", body=b"body").expect(204)
+    assert bodies == [b"body", b"body"]
 
 
 async def test_one_that_waits_in_vain_is_refused_and_may_come_again(

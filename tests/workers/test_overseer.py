@@ -109,6 +109,31 @@ async def test_while_one_takes_over_from_another_the_one_that_has_them_is_found(
     assert await workers.overseer.writes(ORDER) == {"desk": "before"}
 
 
+async def test_the_one_that_has_them_is_asked_first(workers: Workers) -> None:
+    other = AnyDesk("has none")
+    await workers.add(0, other)
+    await workers.add(0, AnyDesk("has them"), state=State.LEAVING)
+    workers.members[1].holds_writes = True
+    assert await workers.overseer.writes(ORDER) == {"desk": "has them"}
+    assert other.orders == []
+
+
+async def test_an_order_that_waits_has_that_time_beside(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float | None] = []
+    await workers.add(0, AnyDesk("first"))
+
+    async def ask(_verb: str, _body: Message, *, timeout_s: float | None = None) -> Message:
+        asked.append(timeout_s)
+        return {"document": {}}
+
+    monkeypatch.setattr(workers.members[0].channel, "ask", ask)
+    await workers.overseer.writes(ORDER)
+    await workers.overseer.writes(ReadEvents(wait_s=7.0))
+    assert asked == [20.0, 27.0]
+
+
 async def test_without_that_worker_the_operator_is_to_come_again(workers: Workers) -> None:
     await workers.add(1, AnyDesk("second"))
     await workers.add(0, AnyDesk("first"), state=State.STARTING)
