@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.writes.checker import Verdict, judge
 from loadtest.writes.driver import Driver, Orders, address_of
-from loadtest.writes.history import ClientHistory
+from loadtest.writes.history import ClientHistory, lines_of
 from loadtest.writes.http_client import Address
 from loadtest.writes.mix import Mix
 from origin_stub.behaviour import Behaviour
@@ -47,6 +47,10 @@ async def test_a_proxy_with_lanes_is_green(tmp_path: Path) -> None:
     assert verdict.promised > 100
     assert verdict.refused > 10  # taken back
     assert verdict.reads > 50
+    told = [line for _, line in lines_of(tmp_path / "clients.jsonl")]
+    promised = {line["write"] for line in told if line.get("do") == "accepted"}
+    assert any("version" in line for line in told if line.get("do") == "ok" and line["write"] in promised)
+    assert {line["key"] for line in told if line.get("settled")} == {"hot", "k0", "k1", "k2"}
 
 
 @pytest.mark.slow
