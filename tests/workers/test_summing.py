@@ -113,6 +113,9 @@ async def test_of_the_writes_of_an_owner_that_is_gone_the_counters_stay_with_its
     assert (total.lanes.attempts, total.lanes.ended) == (14, {State.COMMITTED: 12})
     assert (total.journal.condition, total.journal.dead_letters) == (Condition.NO_ROOM, 3)
     assert (total.journal.batch_sizes, total.journal.commit_seconds) == ((2, 4), 1.0)
+    both = summed([await statistics(writes=WRITES), await statistics(writes=WRITES)]).writes
+    assert both is not None  # for a moment, while one gives them to another
+    assert (both.lanes.deepest_lane, both.lanes.oldest_age_s, both.lanes.queued) == (4, 9.0, 10)
 
 
 async def test_each_gauge_is_found_where_it_is_said_to_be() -> None:
