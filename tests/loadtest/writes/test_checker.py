@@ -140,7 +140,7 @@ def test_what_is_no_history_is_said(
 
 
 def test_clients_and_origin_write_what_the_checker_reads(tmp_path: Path) -> None:
-    client = ClientHistory(tmp_path / "client", seed=1)
+    client = ClientHistory(tmp_path / "client", seed=1, limit_s=1.5)
     origin = Ledger(tmp_path / "origin", seed=2)
     client.invoke("a-1", "k", by="a", via="p", method="PUT", mode="async", number=1, idem='x-"1')
     client.accepted("a-1", "k", by="a", identity="7")
@@ -162,6 +162,7 @@ def test_clients_and_origin_write_what_the_checker_reads(tmp_path: Path) -> None
     assert verdict.is_green, verdict.text
     assert (verdict.writes, verdict.acknowledged, verdict.refused, verdict.unknown) == (3, 1, 1, 1)
     assert (verdict.promised, verdict.reads, verdict.faults) == (1, 1, 1)
+    assert verdict.limit_ns == 1_500_000_000
 
 
 @pytest.mark.slow
