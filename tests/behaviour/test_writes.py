@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
+from proxy.writes.problem import Problem, ProblemType
 from tests.behaviour.writes_kit import configured, document, problem
 from tests.scenario import World
 
@@ -397,6 +400,30 @@ async def test_what_a_status_resource_does_not_have(world: World) -> None:
     await problem(world.client().send(f"PUT {where}", body=b"x"), 405, "method-not-allowed")
     await world.client().send(f"GET {where}?wait=20").expect(200)
     await world.client().send(f"HEAD {where}").expect(200, b"")
+
+
+# how long it may take
+
+
+@pytest.mark.parametrize(("field", "lives_s"), [("wait", 5), ("token", 12), ("old token", 30), (None, 30)])
+async def test_a_write_lives_as_long_as_its_client_waits_and_its_credentials_hold(
+    world: World, field: str | None, lives_s: int
+) -> None:
+    configured(world)
+    await world.started()
+    writes = world.proxy.proxy.writes
+    assert writes is not None
+    world.origin.on("PUT /posts/1").reply(204)
+    await writes.writes.pause("/posts/1", Problem(ProblemType.PAUSED, "for a test"))
+    expiry = int(world.clock.now()) + (12 if field == "token" else -12)
+    claims = base64.urlsafe_b64encode(b'{"exp": %d}' % expiry).rstrip(b"=").decode()
+    fields = {"wait": {"prefer": "wait=5"}, None: {}}.get(field, {"authorization": f"Bearer e30.{claims}.x"})
+    client = world.client().send("PUT /posts/1", body=b"1", **fields)
+    await world.until(lambda: len(writes.writes.here()) == 1)
+    (job,) = writes.writes.here()
+    assert job.write.not_after - job.write.accepted_at == pytest.approx(lives_s, abs=1.0)
+    await writes.writes.resume("/posts/1")
+    await client.expect(204)
 
 
 # Idempotency-Key

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, WritesMoved
 from proxy.server.server import Server
 from proxy.writes.problem import Problem, ProblemType
 from tests.behaviour.writes_kit import accepted, document, ended
@@ -92,6 +92,27 @@ async def test_who_waits_for_what_was_kept_and_never_sent_is_told_where_it_goes_
     assert await world.proxy.proxy.writes.writes.resume("/posts/1")
     assert (await ended(world, place))["state"] == "committed"
     assert [await asked.read_body() for asked in world.origin.requests()] == [b"1"]
+
+
+async def test_a_body_that_was_read_when_another_process_gets_the_writes_goes_there(world: World) -> None:
+    configured(world)
+    await world.started()
+    writes = world.proxy.proxy.writes
+    assert writes is not None
+    await writes.hand_over()
+    with pytest.raises(WritesMoved) as moved, writes.inside(b"read"):
+        pass
+    assert moved.value.octets == b"read"
+
+
+async def test_an_id_that_is_older_than_what_is_kept_is_gone(world: World) -> None:
+    configured(world)
+    await world.started()
+    writes = world.proxy.proxy.writes
+    assert writes is not None
+    for age_s, status in ((writes.retention_s + 60, 410), (writes.retention_s - 60, 404)):
+        write_id = writes.ids.next_id(now=world.clock.now() - age_s, shard=0)
+        await world.client().send(f"GET /_writes/{write_id}").expect(status)
 
 
 async def test_two_servers_never_use_one_journal(world: World) -> None:
