@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from proxy.writes.problem import Problem, ProblemType
+from proxy.writes.states import State
 from tests.behaviour.writes_kit import configured, document, problem
 from tests.scenario import World
 
@@ -400,6 +401,28 @@ async def test_what_a_status_resource_does_not_have(world: World) -> None:
     await problem(world.client().send(f"PUT {where}", body=b"x"), 405, "method-not-allowed")
     await world.client().send(f"GET {where}?wait=20").expect(200)
     await world.client().send(f"HEAD {where}").expect(200, b"")
+
+
+async def test_what_another_client_attached_to_is_not_taken_back(world: World) -> None:
+    configured(world, kept=True, client_gone="cancel", idempotency={"concurrent": "attach"})
+    await world.started()
+    assert world.proxy.proxy.writes is not None
+    writes = world.proxy.proxy.writes.writes
+    world.origin.on("PUT /posts/1").reply(204)
+    await writes.pause("/posts/1", Problem(ProblemType.PAUSED, "for a test"))
+    clients = []
+    for number in (1, 2):
+        clients.append(world.client().send("PUT /posts/1", body=b"1", idempotency_key="k"))
+        await world.until(
+            lambda waiting=number: [writes.waiting(job.write.id) for job in writes.here()] == [waiting]
+        )
+    (job,) = writes.here()
+    for number, client in enumerate(clients):
+        client.leave()
+        await world.until(lambda left=1 - number: writes.waiting(job.write.id) == left)
+        assert writes.state(job.write.id) is State.QUEUED
+    await writes.resume("/posts/1")
+    await world.until(lambda: world.origin.asked() == 1)
 
 
 # how long it may take
