@@ -417,6 +417,8 @@ async def test_what_another_client_attached_to_is_not_taken_back(world: World) -
             lambda waiting=number: [writes.waiting(job.write.id) for job in writes.here()] == [waiting]
         )
     (job,) = writes.here()
+    assert await writes.store.result(job.write.id) is None  # and so the second one's look is over, too
+    await world.turns(2)
     for number, client in enumerate(clients):
         client.leave()
         await world.until(lambda left=1 - number: writes.waiting(job.write.id) == left)
