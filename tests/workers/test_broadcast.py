@@ -11,8 +11,8 @@ from proxy.workers.missed import Missed
 
 
 async def test_what_is_written_down_holds_nothing_back_when_it_is_read(tmp_path: Path) -> None:
-    """A write holds back what it changed for a time from its answer; a worker that starts later is after it."""
-    broadcast = Broadcast(lambda: [], disk=lambda: (tmp_path, 2), timeout_s=5.0)
+    """A write holds back for a time from its answer what it changed; who starts later comes after that."""
+    broadcast = Broadcast(list, disk=lambda: (tmp_path, 2), timeout_s=5.0)
     coverage = coverage_message(Everything())
     await broadcast.purge({"coverage": coverage, "soft": True, "hold_s": 5.0}, teller=None)
     for slot in range(2):
