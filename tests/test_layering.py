@@ -101,8 +101,9 @@ LAYERS: dict[str, dict[str, str]] = {
             server.proxy server.purge_method server.purger server.request_body server.response_writer
             server.run server.server server.serving server.writes.answers
             server.writes.entrance server.writes.front server.writes.kept_body server.writes.passing_on
-            server.writes.home server.writes.keeping server.writes.made_write server.writes.routes
-            server.writes.showing server.writes.status verdicts peers.answer peers.answering peers.delivery
+            server.writes.home server.writes.keeping server.writes.made_write server.writes.parked_write
+            server.writes.routes server.writes.showing server.writes.status server.writes.telling
+            verdicts peers.answer peers.answering peers.delivery
             peers.door peers.link peers.neighbourhood peers.peers peers.relay peers.relay_door peers.relayed
             peers.shared_origin peers.shared_writes peers.statistics peers.worker_socket
             workers.broadcast workers.channel workers.crew workers.disks workers.greeting workers.handover

@@ -6,7 +6,8 @@ in one of three ways:
 
     at once     a hit, or an error: answered before `begin` returns
     parked      with a seat in a flight, which calls `_settled`; if the whole body is there by then, the
-                answer is written in that call, else a task goes on from the seat's outcome
+                answer is written in that call, else a task goes on from the seat's outcome. Or with a
+                write in its lane, which calls `_write_ended`
     in a task   everything else: passing through, bodies that are still arriving, upgrades (`go_on`)
 
 A parked exchange is a few small objects; a task, its coroutines and their frames are as much again, in
@@ -80,6 +81,8 @@ from proxy.server.request_body import ClientBody
 from proxy.server.response_writer import ResponseWriter
 from proxy.server.writes.entrance import StatusEntrance, WritesEntrance
 from proxy.server.writes.front import WriteFront
+from proxy.server.writes.parked_write import ParkedWrite
+from proxy.server.writes.routes import WriteRoute
 from proxy.server.writes.status import WriteStatusResource
 
 logger = logging.getLogger(__name__)
@@ -161,6 +164,7 @@ class Serving:
         "_over",
         "_services",
         "_wait",
+        "_write",
         "exchange",
         "parked",
     )
@@ -193,6 +197,7 @@ class Serving:
         self._wait: Wait | None = None
         self._joined: Joined | None = None
         self._answer: Answer | None = None
+        self._write: ParkedWrite | None = None
 
     def __repr__(self) -> str:
         state = "over" if self._over else "parked" if self.parked else "in progress"
@@ -206,6 +211,8 @@ class Serving:
             prepared = self._prepare()
             if prepared is not None and prepared.key is not None and prepared.bodyless:
                 return self._begin_shared(prepared)
+            if prepared is not None and self._services.writes is not None:
+                return self._begin_write(prepared, self._services.writes)
         except ProxyError as error:
             self._failed(error)
         except Exception as error:
@@ -236,6 +243,8 @@ class Serving:
         if not self._over:
             if self._joined is not None:
                 self._joined.seat.leave()
+            if self._write is not None:
+                self._write.client_gone()
             self.exchange.client_gone()
             self._end()
 
@@ -303,6 +312,45 @@ class Serving:
                 self._joined.seat.leave()
             self._connection.exchange_over(again=self._end())
 
+    def _begin_write(self, prepared: Prepared, writes: WriteFront | WritesEntrance) -> bool | Serving:
+        """Park it with its write, if nothing but that one's end is to be waited for."""
+        front = writes.here()
+        route = None if front is None else front.parks(prepared)
+        if front is None or route is None:
+            return self
+        try:
+            body = self._body_of_write(prepared, route)
+        except BodyTooLarge:
+            return self
+        octets = b"" if body is None else body.at_hand()
+        if octets is None:
+            return self
+        exchange = self.exchange
+        exchange.body = body
+        forward = self._forward_request(prepared.request, prepared.route.settings, leader_of_flight=False)
+        self._write = front.park(exchange, prepared, route, octets, forward, on_end=self._write_ended)
+        if self._write is None:
+            return self._end()
+        self.parked = True
+        return self
+
+    def _write_ended(self) -> None:
+        """The client's write has ended, or its time is over."""
+        assert self._write is not None, "it is parked with it"
+        try:
+            if not self._write.answer_at_once():
+                self._connection.run(self)
+                return
+        except ProxyError as error:
+            self._failed(error)
+        except Exception as error:
+            self._broken(error)
+        # The next request has its turn when this write's end is behind us.
+        asyncio.get_running_loop().call_soon(self._connection_free, self._end())
+
+    def _connection_free(self, again: bool) -> None:
+        self._connection.exchange_over(again=again)
+
     def _is_one_of_a_herd(self, joined: Joined) -> bool:
         return joined.seat.role is Role.WAITER and self._wait is not None and not self._wait.regroups
 
@@ -338,6 +386,9 @@ class Serving:
         if prepared is None:
             await self._answer_ourselves()
             return
+        if self._write is not None:
+            await self._write.answer()
+            return
         if self._ask is not None:
             await self._share(prepared, self._ask)
             return
@@ -346,7 +397,7 @@ class Serving:
             self.exchange.writer.keep_alive &= self._body.is_eof()
             await self._services.purge_method.answer(self.exchange, prepared)
             return
-        if self._services.writes is not None and await self._write(self._services.writes, prepared):
+        if self._services.writes is not None and await self._queue(self._services.writes, prepared):
             return
         self.exchange.body = self._body_of(request, route.max_request_body_bytes)
         refusal = prepared.refusal
@@ -365,15 +416,14 @@ class Serving:
         self.exchange.writer.keep_alive &= self._body.is_eof()
         await resource.answer(self.exchange, request)
 
-    async def _write(self, front: WriteFront | WritesEntrance, prepared: Prepared) -> bool:
+    async def _queue(self, front: WriteFront | WritesEntrance, prepared: Prepared) -> bool:
         """Whether the request is a write that is queued; then it is answered."""
         exchange, settings = self.exchange, prepared.route.settings
         try:
             route = front.takes(prepared)
             if route is None:
                 return False
-            limits = (settings.max_request_body_bytes, route.settings.max_body_bytes)
-            exchange.body = self._body_of(prepared.request, min(filter(None, limits)))
+            exchange.body = self._body_of_write(prepared, route)
         except (EntityMissing, BodyTooLarge) as error:
             exchange.writer.keep_alive &= self._body.is_eof()
             front.refuse(exchange, error)
@@ -589,6 +639,10 @@ class Serving:
         entry = glance.get(key, glance.variant_of(key, prepared.seen))
         return None if entry is None else entry.requested_mono
 
+    def _body_of_write(self, prepared: Prepared, route: WriteRoute) -> ClientBody | None:
+        limits = (prepared.route.settings.max_request_body_bytes, route.settings.max_body_bytes)
+        return self._body_of(prepared.request, min(filter(None, limits)))
+
     def _client_address(self, request: RequestHead) -> ClientAddress:
         exchange = self.exchange
         return ClientAddress(exchange.client or None, request.scheme, exchange.trusted)
@@ -671,6 +725,9 @@ class Serving:
         """Record the exchange, once; whether the connection may take another request."""
         if not self._over:
             self._over = True
+            if self._write is not None:
+                self._write.leave()
+                self._write = None
             # These hold methods of ours, and so ourselves: a herd would leave a herd of cycles.
             self._ask = self._joined = self._answer = None
             self._services.ledger.record(self.exchange, now_mono=self._services.clock.mono())

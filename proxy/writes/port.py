@@ -16,6 +16,7 @@ retry happens in place, with the lane held, since every broker reorders on a neg
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,10 +70,19 @@ class WriteQueue(Protocol):
         Raises: QueueFull (nothing happened), QueueUnavailable (after a crash it may be there all the same).
         """
 
-    def started(self, delivery: Delivery, *, attempt: int) -> Awaitable[None] | None:
+    @property
+    def puts_at_once(self) -> bool:
+        """Whether a write that is not `durable` has nothing to wait for here: `put_at_once` takes it in."""
+
+    def put_at_once(self, write: Write) -> int:
+        """As `put`, for a write that is not `durable`, where `puts_at_once`. Raises: as `put`."""
+
+    def started(self, delivery: Delivery, *, attempt: int) -> Future[None] | None:
         """Mark that attempt `attempt` (from 1) is to be sent; None if there is nothing to wait for.
 
-        When it is over, a crash gives the write back as redelivered, and the write itself is durable.
+        When it is over, a crash gives the write back as redelivered, and the write itself is durable. With
+        the attempt before it that is taken back: it was not sent after all. Calls of one shard take effect in
+        their order, those of `done` and `bury` included, and it begins in the step of the call.
 
         Raises: QueueUnavailable (not marked: do not send, ask again later).
         """

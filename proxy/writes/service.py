@@ -28,7 +28,7 @@ from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.scheduler import Refusal, Scheduler
 from proxy.writes.states import State
 from proxy.writes.statistics import WritesStatistics as WritesStatistics
-from proxy.writes.waiting import Ending, Waiters
+from proxy.writes.waiting import Ending, Waiter, Waiters
 from proxy.writes.write import Mode, Result, Write
 
 
@@ -102,7 +102,7 @@ class Writes:
 
     def _tell_left(self) -> None:
         """Whoever waits still is told what is known."""
-        for job in self._lanes:
+        for job in tuple(self._lanes):
             if self._waiters.waits(job.write.id):
                 self._waiters.tell(job.write.id, Ending(self._left(job)))
 
@@ -139,6 +139,20 @@ class Writes:
             self._refused += 1
             raise
 
+    @property
+    def accepts_at_once(self) -> bool:
+        """Whether `accept_at_once` takes in what is not `durable`."""
+        return self._queue.puts_at_once
+
+    def accept_at_once(self, write: Write) -> int:
+        """As `accept`, for a write that is not `durable`, where `accepts_at_once`. Raises: as `accept`."""
+        try:
+            self._check_room(write)
+            return self._queue.put_at_once(write)
+        except QueueFull:
+            self._refused += 1
+            raise
+
     def _check_room(self, write: Write) -> None:
         policy = self._policies(write.route)
         if policy is None:  # the configuration was changed while its body came
@@ -162,6 +176,14 @@ class Writes:
     def wait(self, write_id: str, *, reads: bool = False) -> AbstractContextManager[asyncio.Future[Ending]]:
         """A future of the end of this write, as `Waiters.wait`; to be asked for before it is accepted."""
         return self._waiters.wait(write_id, reads=reads)
+
+    def join(self, write_id: str, waiter: Waiter) -> None:
+        """Have a waiter told of the end of this write, and of a body that goes on; until it leaves."""
+        self._waiters.join(write_id, waiter, reads=True)
+
+    def leave(self, write_id: str, waiter: Waiter) -> None:
+        """It waits no more; it may leave while it is told."""
+        self._waiters.leave(write_id, waiter)
 
     def waiting(self, write_id: str) -> int:
         """How many wait for the end of this write."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from proxy.http.messages import ResponseHead
 from proxy.origin.port import OriginResponse
@@ -31,12 +32,22 @@ class Ending:
         return self.result.state not in FINAL
 
 
+class Waiter(Protocol):
+    """Who waits for one end: a future, or whatever is told in the same step in its stead."""
+
+    def done(self) -> bool:
+        """Whether it needs to be told nothing any more."""
+
+    def set_result(self, ending: Ending, /) -> None:
+        """This is the end."""
+
+
 class Waiters:
-    """Futures by write id. Nobody waits for ever: whoever waits sets a limit of his own."""
+    """Who waits, by write id. Nobody waits for ever: whoever waits sets a limit of his own."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[asyncio.Future[Ending]]] = {}
-        self._reading: set[asyncio.Future[Ending]] = set()
+        self._waiting: dict[str, list[Waiter]] = {}
+        self._reading: set[Waiter] = set()
 
     def __repr__(self) -> str:
         return f"<Waiters for {len(self._waiting)} writes>"
@@ -63,32 +74,36 @@ class Waiters:
         Only who `reads` may get the rest of a body, and then has to close it.
         """
         future: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(write_id, []).append(future)
-        if reads:
-            self._reading.add(future)
+        self.join(write_id, future, reads=reads)
         try:
             yield future
         finally:
-            self._forget(write_id, future)
+            self.leave(write_id, future)
+            future.cancel()
+
+    def join(self, write_id: str, waiter: Waiter, *, reads: bool = False) -> None:
+        """Have it told, until it leaves."""
+        self._waiting.setdefault(write_id, []).append(waiter)
+        if reads:
+            self._reading.add(waiter)
+
+    def leave(self, write_id: str, waiter: Waiter) -> None:
+        """It waits no more; it may leave while it is told."""
+        waiting = self._waiting[write_id]
+        waiting.remove(waiter)
+        self._reading.discard(waiter)
+        if not waiting:
+            del self._waiting[write_id]
 
     def tell(self, write_id: str, ending: Ending) -> None:
         """It ended: all who wait are told, the first one who reads it gets the rest of the body."""
         rest = ending.rest
-        for future in self._waiting.get(write_id, ()):
-            if future.done():
+        for waiter in tuple(self._waiting.get(write_id, ())):
+            if waiter.done():
                 continue
-            own = rest if future in self._reading else None
-            future.set_result(ending if own is ending.rest else replace(ending, rest=own))
+            own = rest if waiter in self._reading else None
+            waiter.set_result(ending if own is ending.rest else replace(ending, rest=own))
             if own is not None:
                 rest = None
         if rest is not None:
             rest.close()
-
-    def _forget(self, write_id: str, future: asyncio.Future[Ending]) -> None:
-        waiting = self._waiting[write_id]
-        waiting.remove(future)
-        self._reading.discard(future)
-        if not waiting:
-            del self._waiting[write_id]
-        if not future.done():
-            future.cancel()

@@ -98,6 +98,34 @@ async def test_a_slow_upload_holds_nobody_up(world: World) -> None:
     assert rule is not None
 
 
+async def test_what_a_client_sends_behind_its_write_is_answered_behind_it(world: World) -> None:
+    configured(world)
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    world.origin.on("GET /page").reply(200, b"page")
+    client = world.client().send("PUT /posts/1", body=b"1").send("PUT /posts/1", body=b"2").send("GET /page")
+    await world.until(lambda: rule.held == 1)
+    assert world.origin.asked() == 1
+    rule.release()
+    await client.expect(204)
+    await client.expect(204)
+    await client.expect(200, b"page")
+    assert [await asked.read_body() for asked in world.origin.requests("PUT /posts/1")] == [b"1", b"2"]
+
+
+async def test_a_body_that_comes_behind_its_head_makes_no_difference(world: World) -> None:
+    configured(world)
+    world.origin.on("POST /posts").reply(201, b"made", location="/posts/7")
+    head = b"POST /posts HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 3\r\n\r\n"
+    whole = await world.client().send_raw(head + b"new", "POST").expect(201, b"made", location="/posts/7")
+    later = world.client().send_raw(head, "POST")
+    await later.wire()
+    await world.turns(20)
+    later.send_raw(b"new")
+    parts = await later.expect(201, b"made", location="/posts/7")
+    assert [name for name, _ in whole.fields] == [name for name, _ in parts.fields]
+    assert [await asked.read_body() for asked in world.origin.requests()] == [b"new", b"new"]
+
+
 # what the client gets
 
 

@@ -67,6 +67,19 @@ class FakeQueue:
         for shard in range(self.shards):
             self.grant(shard, clean=clean)
 
+    @property
+    def puts_at_once(self) -> bool:
+        return not self.flags_all
+
+    def put_at_once(self, write: Write) -> int:
+        assert self.puts_at_once
+        assert not write.durable
+        self._check()
+        entry = Entry(write, len(self.entries))
+        self.entries.append(entry)
+        self._deliver(entry)
+        return entry.position
+
     async def put(self, write: Write) -> int:
         self._check()
         entry = Entry(write, len(self.entries))

@@ -63,6 +63,25 @@ async def test_writes_of_a_shard_are_delivered_in_the_order_of_the_calls_of_put(
     assert not any(one.redelivered or one.attempts for one in backend.owner.deliveries)
 
 
+async def test_a_write_with_nothing_to_wait_for_has_its_place_among_the_others(backend: Backend) -> None:
+    if not backend.queue.puts_at_once:
+        pytest.skip("this backend keeps every write")
+    writes = [make_write(shard=1, mode=Mode.SYNC if n % 2 else backend.mode) for n in range(10)]
+    puts = [backend.queue.put(write) for write in writes if write.durable]
+    tasks = []
+    for write in writes:
+        if write.durable:
+            tasks.append(asyncio.ensure_future(puts.pop(0)))
+            await asyncio.sleep(0)
+        else:
+            backend.queue.put_at_once(write)
+    await asyncio.gather(*tasks)
+    await backend.owner.until(10)
+    assert backend.owner.ids == [write.id for write in writes]
+    positions = [backend.owner.of(write).position for write in writes]
+    assert positions == sorted(set(positions))
+
+
 async def test_a_write_arrives_whole(keeper: Backend) -> None:
     write = make_write(
         "/a", "/b", method="PATCH", target=b"/posts/%C3%A9?x=\xe9", body=b"\0\xff" * 300, principal="anna",
@@ -210,6 +229,9 @@ async def test_after_the_queue_was_closed_nothing_is_taken_in(backend: Backend) 
     await backend.queue.close(clean=True)
     with pytest.raises(QueueUnavailable):
         await backend.queue.put(make_write(mode=backend.mode))
+    if backend.queue.puts_at_once:
+        with pytest.raises(QueueUnavailable):
+            backend.queue.put_at_once(make_write(mode=Mode.SYNC))
 
 
 # status, results, dead letters, paused keys

@@ -73,3 +73,31 @@ async def test_being_told_twice_does_no_harm() -> None:
         waiters.tell("w1", Ending(RESULT))
         waiters.tell("w1", Ending(RESULT))
         assert await future == Ending(RESULT)
+
+
+class _Leaves:
+    """Leaves in the step in which it is told."""
+
+    def __init__(self, waiters: Waiters) -> None:
+        self.told: list[Ending] = []
+        self._waiters = waiters
+        waiters.join("w1", self, reads=True)
+
+    def done(self) -> bool:
+        return bool(self.told)
+
+    def set_result(self, ending: Ending) -> None:
+        self.told.append(ending)
+        self._waiters.leave("w1", self)
+
+
+async def test_who_leaves_while_it_is_told_does_not_hide_who_comes_behind() -> None:
+    waiters, rest = Waiters(), _response()
+    first = _Leaves(waiters)
+    with waiters.wait("w1") as polling:
+        last = _Leaves(waiters)
+        waiters.tell("w1", Ending(RESULT, rest))
+        assert await polling == Ending(RESULT)
+    assert [ending.rest for ending in (*first.told, *last.told)] == [rest, None]
+    assert len(waiters) == 0
+    assert not waiters.reads("w1")

@@ -67,21 +67,41 @@ class WriteAnswers:
         self._cache_status = settings.cache_status
         self._written = HeadLines()
 
-    async def ended(
+    def ended_at_once(
         self, exchange: Exchange, ending: Ending, *, route: RouteSettings, write_id: str, retry_safe: bool
-    ) -> None:
-        """What became of this exchange's write. Raises: ClientGone; OriginError in the middle of a body."""
+    ) -> bool:
+        """What became of this exchange's write; False where that is an answer whose body goes on, or was cut.
+
+        Raises: ClientGone.
+        """
         result = ending.result
         if result.status is None or result.state not in _ORIGINS_WORD:
             if ending.rest is not None:
                 ending.rest.close()
             self._how_it_ended(exchange, result, write_id=write_id, retry_safe=retry_safe)
-            return
+            return True
+        if ending.rest is not None or not result.complete:
+            return False
+        lines = self._lines_of(ending, route)
+        exchange.writer.whole(result.status, lines, (result.body,), length=len(result.body))
+        return True
+
+    async def body_goes_on(self, exchange: Exchange, ending: Ending, *, route: RouteSettings) -> None:
+        """What `ended_at_once` leaves. Raises: ClientGone; OriginError in the middle of the body."""
+        result, rest, writer = ending.result, ending.rest, exchange.writer
+        assert result.status is not None, "there is an answer"
         try:
-            await self._origins(exchange, ending, route)
+            length = None if rest is None else rest.length
+            writer.start(result.status, self._lines_of(ending, route), length=length)
+            await writer.write(result.body)
+            if rest is None:
+                raise OriginBodyCut("the origin's answer to a write was cut")
+            while piece := await rest.read():
+                await writer.write(piece)
+            writer.finish()
         finally:
-            if ending.rest is not None:
-                ending.rest.close()
+            if rest is not None:
+                rest.close()
 
     def replayed(
         self, exchange: Exchange, result: Result, *, route: RouteSettings, write_id: str, retry_safe: bool
@@ -105,22 +125,6 @@ class WriteAnswers:
         body = json.dumps(document).encode() + b"\n"
         lines = self._lines(rest, route, extra=(_JSON, _NO_STORE, _REPLAYED))
         exchange.writer.whole(result.status, lines, (body,), length=len(body))
-
-    async def _origins(self, exchange: Exchange, ending: Ending, route: RouteSettings) -> None:
-        result, rest, writer = ending.result, ending.rest, exchange.writer
-        assert result.status is not None, "there is an answer"
-        lines = self._lines_of(ending, route)
-        if rest is None and result.complete:
-            writer.whole(result.status, lines, (result.body,), length=len(result.body))
-            return
-        length = None if rest is None else rest.length
-        writer.start(result.status, lines, length=length)
-        await writer.write(result.body)
-        if rest is None:
-            raise OriginBodyCut("the origin's answer to a write was cut")
-        while piece := await rest.read():
-            await writer.write(piece)
-        writer.finish()
 
     def _lines_of(self, ending: Ending, route: RouteSettings) -> bytes:
         """Those of an answer that came just now: its head is mostly one that came before."""

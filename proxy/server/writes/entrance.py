@@ -72,6 +72,10 @@ class WritesEntrance:
             front=self._front,
         )
 
+    def here(self) -> WriteFront | None:
+        """Where writes are taken in, while that is this process."""
+        return self._front if is_here(self._home) else None
+
     def takes(self, prepared: Prepared) -> WriteRoute | None:
         """The route, if this request is a write that it queues. Raises: EntityMissing."""
         return route_taking(prepared, self._routes)
@@ -95,9 +99,10 @@ class WritesEntrance:
         answer.
         """
         kept = None if body is None else KeptBody(body)
-        if self._front is not None and is_here(self._home):
+        front = self.here()
+        if front is not None:
             try:
-                await self._front.answer(exchange, prepared, route, body=body, forward=forward)
+                await front.answer(exchange, prepared, route, body=body, forward=forward)
                 return
             except WritesMoved as moved:
                 kept = None if body is None else KeptBody(None, moved.octets)

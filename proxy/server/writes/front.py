@@ -3,6 +3,9 @@
     the whole request ──► entities, Idempotency-Key, Prefer ──► claim ──► a place in the queue ──► the end
                                                                                  └──► 202, or after `wait`
 
+Most writes have nothing to wait for before they have their place, and nothing afterwards but their end: they
+need no task (`park`). All others are answered in one (`answer`).
+
 A write's position is taken when the complete request has been read: a slow upload holds no entity. The steps
 from there to the queue wait for nothing, unless the client sent an Idempotency-Key: then the key is looked up
 and claimed first, and the position is taken once it is ours.
@@ -15,14 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from proxy.clock import Clock
 from proxy.coalesce.answer import Outcome
 from proxy.config.settings import Config
-from proxy.config.write_settings import ClientGoneRule, OnRunning
+from proxy.config.write_settings import OnRunning, WriteMode
 from proxy.errors import (
     BodyTooLarge,
     EntityMissing,
@@ -34,15 +37,16 @@ from proxy.errors import (
 )
 from proxy.http.fields import Pair
 from proxy.origin.port import ForwardRequest
-from proxy.routing import route_name
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared
 from proxy.server.request_body import ClientBody
 from proxy.server.writes.answers import WriteAnswers, retry_after
 from proxy.server.writes.home import WritesHome
 from proxy.server.writes.made_write import Promise, WriteMaker
+from proxy.server.writes.parked_write import ParkedWrite
 from proxy.server.writes.routes import WriteRoute, route_taking
 from proxy.server.writes.showing import status_document
+from proxy.server.writes.telling import Telling
 from proxy.writes.limit import TaskLimit
 from proxy.writes.port import Claim, ClaimKind
 from proxy.writes.problem import Problem, ProblemType
@@ -76,11 +80,10 @@ class WriteFront:
     ) -> None:
         self._settings = config.writes
         self._routes = routes
-        self._route_settings = {route_name(route): route for route in config.routes}
         self._home = home
-        self._clock = clock
         self._maker = WriteMaker(config.writes, home=home, clock=clock)
         self.answers = WriteAnswers(config.cache)
+        self._telling = Telling(config, answers=self.answers, writes=home.writes, clock=clock)
 
     def __repr__(self) -> str:
         return f"<WriteFront {sorted(self._routes)}>"
@@ -91,6 +94,49 @@ class WriteFront:
         Raises: EntityMissing where the route refuses writes whose path no entity has.
         """
         return route_taking(prepared, self._routes)
+
+    # without a task
+
+    def here(self) -> WriteFront | None:
+        """Itself, while writes are taken in."""
+        return self if self._home.is_here else None
+
+    def parks(self, prepared: Prepared) -> WriteRoute | None:
+        """The route, if this is a write with which nothing but its end is to be waited for; see `park`."""
+        route = self._routes.get(prepared.route.name)
+        request = prepared.request
+        if route is None or request.method not in route.methods or not route.entities.covers(request.path):
+            return None
+        mode = route.settings.mode
+        waits = mode is WriteMode.SYNC or (mode is WriteMode.PREFER and b"prefer" not in request.fields)
+        if not waits or b"idempotency-key" in request.fields or not self._home.writes.accepts_at_once:
+            return None
+        return route
+
+    def park(
+        self,
+        exchange: Exchange,
+        prepared: Prepared,
+        route: WriteRoute,
+        octets: bytes,
+        forward: ForwardRequest,
+        *,
+        on_end: Callable[[], None],
+    ) -> ParkedWrite | None:
+        """Take in one that is here, in this step; None if it was refused, which is answered.
+
+        Raises: ClientGone.
+        """
+        try:
+            write, _ = self._maker.make(prepared, route, octets, forward)
+            exchange.outcome = Outcome.WRITTEN
+            self._home.writes.accept_at_once(write)
+        except REFUSALS as error:
+            self.refuse(exchange, error)
+            return None
+        return ParkedWrite(exchange, route, write, home=self._home, telling=self._telling, on_end=on_end)
+
+    # in a task
 
     async def answer(
         self,
@@ -164,32 +210,17 @@ class WriteFront:
         goes_on = promise.mode is Mode.ASYNC if ending is None else ending.goes_on
         if goes_on:
             await self._accepted(exchange, write.id, promise)
-            return
-        exchange.origin_s = self._clock.mono() - exchange.started_mono
-        if ending is None:
-            told = Problem(
-                ProblemType.UNKNOWN_OUTCOME, "it has not ended within the time that a client may wait"
-            )
-            safe = self._retry_safe(route, write)
-            self.answers.problem(exchange, told, write_id=write.id, retry_safe=safe)
-            return
-        await self.answers.ended(
-            exchange,
-            ending,
-            route=self._route_settings[route.name],
-            write_id=write.id,
-            retry_safe=self._retry_safe(route, write),
-        )
+        elif not self._telling.at_once(exchange, route, write, ending):
+            assert ending is not None, "it has a body"
+            await self._telling.body_goes_on(exchange, route, ending)
 
     async def _ending(
         self, route: WriteRoute, write: Write, promise: Promise, future: asyncio.Future[Ending]
     ) -> Ending | None:
         """None if it did not end while its client waited."""
         wait_s = promise.wait_s
-        if wait_s is None:  # longer than any write can take that does not find its lane held
-            policy = route.policy
-            budget_s = policy.retry_of(write.method).budget_s
-            wait_s = max(0.0, write.not_after - write.accepted_at) + budget_s + 2 * policy.origin_timeout_s
+        if wait_s is None:
+            wait_s = self._telling.patience_s(route, write)
         if write.mode is Mode.SYNC:
             return await self._sync_ending(route, write, future, wait_s)
         try:
@@ -216,20 +247,11 @@ class WriteFront:
                 return future.result() if told else None
             if told:  # nobody is there to read on
                 _close(future.result())
-            elif self._takes_back(route, write):
-                self._home.writes.cancel(write.id)
+            else:
+                self._telling.left(route, write)
             raise
         finally:
             limit.stop()
-
-    def _takes_back(self, route: WriteRoute, write: Write) -> bool:
-        """Whether a write is of no use when this client of it leaves."""
-        cancels = route.settings.client_gone is ClientGoneRule.CANCEL and write.mode is Mode.SYNC
-        return cancels and self._home.writes.waiting(write.id) == 1
-
-    def _retry_safe(self, route: WriteRoute, write: Write) -> bool:
-        """Whether the client may send it again without doing it twice."""
-        return write.idempotency is not None or route.policy.may_repeat(write.method)
 
     # 202
 
@@ -289,11 +311,8 @@ class WriteFront:
             told = "the first request with this Idempotency-Key has ended; its answer is not kept any more"
             self.answers.problem(exchange, Problem(ProblemType.GONE, told), write_id=first_id)
             return
-        settings = self._route_settings[route.name]
-        safe = self._retry_safe(route, write)
-        if not self.answers.replayed(exchange, result, route=settings, write_id=first_id, retry_safe=safe):
-            document = await self._document(first_id)
-            self.answers.without_body(exchange, result, document, route=settings)
+        if not self._telling.again(exchange, route, write, result, first_id=first_id):
+            self._telling.without_body(exchange, route, result, await self._document(first_id))
 
     async def _attach(self, exchange: Exchange, route: WriteRoute, write: Write, promise: Promise) -> None:
         """Wait with the first request for its end; `write` has its id."""

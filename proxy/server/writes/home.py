@@ -167,15 +167,23 @@ class WritesHome:
 
         `octets` is the body that was read of the request.
         """
-        if self._leaving:
-            raise WritesMoved("another process gets the writes", octets)
-        self._inside += 1
+        self.come_in(octets)
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
-                self._last_left.set()
+            self.go_out()
+
+    def come_in(self, octets: bytes = b"") -> None:
+        """Begin what is `inside` until `go_out`. Raises: WritesMoved."""
+        if self._leaving:
+            raise WritesMoved("another process gets the writes", octets)
+        self._inside += 1
+
+    def go_out(self) -> None:
+        """It is over."""
+        self._inside -= 1
+        if not self._inside:
+            self._last_left.set()
 
     async def hand_over(self) -> bool:
         """Give them up to another process: nobody comes in, who is inside gets the answer, then it is over.

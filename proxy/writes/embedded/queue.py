@@ -134,17 +134,33 @@ class EmbeddedQueue:
 
     # writes in
 
+    @property
+    def puts_at_once(self) -> bool:
+        """What is not durable passes by the journal."""
+        return True
+
     async def put(self, write: Write) -> int:
         """Take a write in; its position. Raises: QueueFull, QueueUnavailable."""
+        if not write.durable:
+            return self.put_at_once(write)
         delivery = self._admit(write)
-        kept = self._keep(delivery) if write.durable else None
+        kept = self._keep(delivery)
+        self._deliver(delivery)
+        await kept
+        return delivery.position
+
+    def put_at_once(self, write: Write) -> int:
+        """Take a write in that is not durable; its position. Raises: QueueFull, QueueUnavailable."""
+        assert not write.durable, "what is promised has to be kept first"
+        delivery = self._admit(write)
+        self._deliver(delivery)
+        return delivery.position
+
+    def _deliver(self, delivery: EmbeddedDelivery) -> None:
         if self._journal.recovering:
             self._held.append(delivery)
         else:
             self._owner.deliver(delivery)
-        if kept is not None:
-            await kept
-        return delivery.position
 
     def _admit(self, write: Write) -> EmbeddedDelivery:
         journal = self._journal

@@ -8,6 +8,7 @@ is what its lane costs.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable
 from typing import Final
@@ -47,8 +48,17 @@ class MemoryQueue:
         for shard in range(self.shards):
             owner.gained(shard, epoch=_EPOCH, clean=self._state.clean)
 
+    @property
+    def puts_at_once(self) -> bool:
+        """There is nothing to wait for."""
+        return True
+
     async def put(self, write: Write) -> int:
         """Take a write in that its client waits for; its position. Raises: QueueFull, QueueUnavailable."""
+        return self.put_at_once(write)
+
+    def put_at_once(self, write: Write) -> int:
+        """The same. Raises: QueueFull, QueueUnavailable."""
         owner = self._check(write)
         self._last_position += 1
         delivery = LiveDelivery(write, position=self._last_position, epoch=_EPOCH)
