@@ -3,7 +3,8 @@
     lease? ──► STARTED kept ──► send, where the lease is asked again and fills are fenced ──► the head comes
     ──► it is concluded ──► the cache is told ──► the body is read, if the write is over
 
-STARTED is kept before anything is sent: a crash from here on gives the write back as one in doubt. The
+STARTED is kept before anything is sent: a crash from here on gives the write back as one in doubt. Of who
+follows another one of its key it is kept in the commit that keeps that one's end (`mark`). The
 lease is asked again in the step of the first octet, since the request may have waited for a place at the
 origin.
 
@@ -18,6 +19,7 @@ fetch brings.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ from proxy.clock import Clock
 from proxy.errors import PurgeNotDurable, QueueUnavailable, RefusedError
 from proxy.http.messages import ResponseHead
 from proxy.writes.forwarding import Attempt, Forwarder, Kept
-from proxy.writes.job import Job
+from proxy.writes.job import Job, Mark
 from proxy.writes.outcomes import (
     EFFECTS,
     Again,
@@ -145,7 +147,7 @@ class Attempts:
             return NotYet(LEASE_POLL_S)
         attempt = job.attempts + 1
         try:
-            marked = self._queue.started(job.delivery, attempt=attempt)
+            marked = self._marked(job) or self._queue.started(job.delivery, attempt=attempt)
             if marked is not None:
                 await marked
         except QueueUnavailable as error:
@@ -154,6 +156,32 @@ class Attempts:
         if job.forgotten or job.withdrawn:
             return NotYet(0.0)
         return await self._attempt(job, attempt)
+
+    def mark(self, job: Job) -> None:
+        """Begin to mark the attempt that is to follow at once; `run` waits for that then."""
+        if job.mark is None and self._refusal(job) is None:
+            job.mark = self._submit_mark(job, job.attempts + 1)
+
+    def unmark(self, job: Job) -> None:
+        """It did not follow: take that back."""
+        if job.mark is not None:
+            job.mark = None
+            self._submit_mark(job, job.attempts)
+
+    def _submit_mark(self, job: Job, attempt: int) -> asyncio.Future[None] | None:
+        try:
+            marked = self._queue.started(job.delivery, attempt=attempt)
+        except QueueUnavailable:
+            return None
+        if marked is not None:
+            marked.add_done_callback(_seen)
+        return marked
+
+    def _marked(self, job: Job) -> Mark | None:
+        """The mark that was begun before, unless that failed."""
+        mark, job.mark = job.mark, None
+        failed = mark is not None and mark.done() and (mark.cancelled() or mark.exception() is not None)
+        return None if failed else mark
 
     def _refusal(self, job: Job) -> Ended | None:
         """Why there is no attempt: the write is over without one."""
@@ -258,6 +286,12 @@ class Attempts:
 
 _CERTAIN: Final = (Kind.APPLIED, Kind.ACCEPTED, Kind.REFUSED)
 """Kinds after which there is no other attempt."""
+
+
+def _seen(mark: asyncio.Future[None]) -> None:
+    """Whoever waits for it is told of a failure, and nobody may wait."""
+    if not mark.cancelled():
+        mark.exception()
 
 
 def _effect(reading: Reading, conclusion: Conclusion) -> Effect:

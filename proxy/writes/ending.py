@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from proxy.clock import Clock
@@ -41,6 +42,10 @@ PATIENCE_S: Final = 10.0
 """How long those who wait are kept waiting by an end that cannot be kept."""
 
 
+def _nothing(_: Job) -> None:
+    """Nothing is to be done meanwhile."""
+
+
 class Endings:
     """Ends writes. Whoever had it end one starts what may start now."""
 
@@ -61,15 +66,20 @@ class Endings:
         self.ended: Counter[State] = Counter()
         """Writes by the state that they ended in."""
 
-    async def end(self, job: Job, ended: Ended, answered: Answered) -> None:
-        """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it."""
+    async def end(
+        self, job: Job, ended: Ended, answered: Answered, *, meanwhile: Callable[[Job], None] = _nothing
+    ) -> None:
+        """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it.
+
+        `meanwhile` is called when its end is about to be kept, if that takes any time.
+        """
         job.step(ended.step)
         result = self._result(job, job.state, ended, answered)
         ending = Ending(result, answered.kept.rest, answered.head)
         buried = ended.problem if job.state in DEAD_LETTERS and job.write.mode is Mode.ASYNC else None
         if buried is not None and job.policy.after_dead is AfterDead.HALT:
             await self._halt_lanes(job, buried)
-        ending = await self._keep(job, buried, ending, self._event(job, answered, result))
+        ending = await self._keep(job, buried, ending, self._event(job, answered, result), meanwhile)
         if job.phase is not Phase.GONE:
             self._lanes.leave(job)
         if job.forgotten:  # the next owner's end counts, and is told
@@ -92,10 +102,17 @@ class Endings:
             except QueueUnavailable as error:
                 logger.error("lane_halted_until_restart key=%s error=%s", key, error)
 
-    async def _keep(self, job: Job, buried: Problem | None, ending: Ending, event: CommitEvent) -> Ending:
+    async def _keep(
+        self,
+        job: Job,
+        buried: Problem | None,
+        ending: Ending,
+        event: CommitEvent,
+        meanwhile: Callable[[Job], None],
+    ) -> Ending:
         """Try until it is kept; what is left to tell."""
         pause_s, told_mono = FIRST_PAUSE_S, self._clock.mono() + PATIENCE_S
-        while not await self._kept(job, buried, ending.result, event):
+        while not await self._kept(job, buried, ending.result, event, meanwhile):
             if job.forgotten:
                 break
             if self._clock.mono() >= told_mono:
@@ -105,13 +122,21 @@ class Endings:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return ending
 
-    async def _kept(self, job: Job, buried: Problem | None, result: Result, event: CommitEvent) -> bool:
+    async def _kept(
+        self,
+        job: Job,
+        buried: Problem | None,
+        result: Result,
+        event: CommitEvent,
+        meanwhile: Callable[[Job], None],
+    ) -> bool:
         try:
             if buried is None:
                 keeping = self._queue.done(job.delivery, result, event)
             else:
                 keeping = self._queue.bury(job.delivery, buried, result, event)
             if keeping is not None:
+                meanwhile(job)
                 await keeping
         except QueueUnavailable as error:
             logger.warning("write_end_not_kept write=%s error=%s", job.write.id, error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.writes.delivery import Delivery
 from proxy.writes.outcomes import Doubt
@@ -35,17 +36,27 @@ class Alarm(Protocol):
         """It is not needed."""
 
 
+class Mark(Protocol):
+    """A mark that is being kept: a future."""
+
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def exception(self) -> BaseException | None: ...
+    def __await__(self) -> Generator[Any, None, None]: ...
+
+
 class Job:
     """One delivery at work. Compared by identity.
 
     `attempts` counts those that were begun, `doubt` is what they leave open. Before `not_before_mono` it is
     not started. `orphan` says that its route is gone, `withdrawn` that its put failed, `forgotten` that its
     shard was lost: of the last two no end is kept. `sent_mono` is when the last attempt sent its first octet.
+    `mark` is there when its next attempt is being marked, although it does not run yet.
     """
 
     __slots__ = (
-        "alarm", "attempts", "delivery", "doubt", "first_mono", "forgotten", "not_before_mono", "orphan",
-        "phase", "policy", "sent_mono", "state", "withdrawn", "write",
+        "alarm", "attempts", "delivery", "doubt", "first_mono", "forgotten", "mark", "not_before_mono",
+        "orphan", "phase", "policy", "sent_mono", "state", "withdrawn", "write",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +76,7 @@ class Job:
         self.withdrawn = False
         self.forgotten = False
         self.sent_mono: float | None = None
+        self.mark: Mark | None = None
 
     def __repr__(self) -> str:
         return (

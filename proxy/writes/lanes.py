@@ -102,6 +102,16 @@ class Lanes:
         """How many jobs are before this one in the lane where most are."""
         return max(self._lanes[key].index(job) for key in job.write.keys)
 
+    def behind(self, job: Job) -> Job | None:
+        """Who can start as soon as this one leaves; None where that hangs on other keys, too."""
+        keys = job.write.keys
+        lane = self._lanes.get(keys[0], ())
+        if len(keys) > 1 or len(lane) < 2 or lane[0] is not job:
+            return None
+        head = lane[1]
+        waits_for_it_alone = head.write.keys == keys and head.phase is Phase.WAITING
+        return head if waits_for_it_alone and not self._is_blocked(head) else None
+
     # coming and going
 
     def add(self, job: Job) -> bool:

@@ -175,12 +175,22 @@ class Scheduler:
             if run.settle_s > 0 and not job.forgotten:
                 self._settle(job, run)
             else:
-                await self._endings.end(job, run.ended, run.answered)
+                await self._endings.end(job, run.ended, run.answered, meanwhile=self._mark_behind)
         elif job.withdrawn and not job.forgotten:
             self._drop(job)
         elif not job.forgotten:
             job.not_before_mono = self._clock.mono() + run.pause_s
             self._rest(job)
+
+    def _mark_behind(self, job: Job) -> None:
+        """Its end is being kept: have the start of the next one kept with it, and a hot key waits once."""
+        if self._stopped or job.forgotten or self._shards[job.write.shard].closing:
+            return
+        behind = self.lanes.behind(job)
+        if behind is None:
+            return
+        if behind.not_before_mono <= self._clock.mono() and not self._is_expired(behind):
+            self._attempts.mark(behind)
 
     def _settle(self, job: Job, over: Over) -> None:
         """Its end is known, and told; it is kept, and the lanes are left, when nothing can come after it."""
@@ -289,6 +299,9 @@ class Scheduler:
     def block(self, key: str) -> None:
         """Start nothing of this key from now on."""
         self.lanes.block(key)
+        for job in self.lanes.lane(key)[:2]:
+            if job.phase not in AT_WORK:
+                self._attempts.unmark(job)
 
     def unblock(self, key: str) -> None:
         """Go on with this key."""
@@ -330,7 +343,11 @@ class Scheduler:
     async def drain(self, *, deadline_s: float) -> bool:
         """Start nothing more and wait for what runs; False if some of it runs still at the deadline."""
         self._stopped = True
-        return await self.until(lambda: not self._tasks, deadline_s)
+        drained = await self.until(lambda: not self._tasks, deadline_s)
+        for job in self.lanes:
+            if job.phase not in AT_WORK:
+                self._attempts.unmark(job)
+        return drained
 
     @property
     def haunted(self) -> bool:

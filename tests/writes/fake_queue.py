@@ -96,8 +96,8 @@ class FakeQueue:
         entry.kept = True
         return entry.position
 
-    def started(self, delivery: Delivery, *, attempt: int) -> Awaitable[None] | None:
-        assert attempt >= 1
+    def started(self, delivery: Delivery, *, attempt: int) -> asyncio.Future[None] | None:
+        assert attempt >= 0
         entry = self._entry(delivery)
         if entry is None or not self._is_durable(entry.write):
             return None
@@ -109,7 +109,7 @@ class FakeQueue:
             entry.started = attempt
             self._note("started", entry)
 
-        return mark()
+        return asyncio.get_running_loop().create_task(mark())
 
     def done(self, delivery: Delivery, result: Result, event: CommitEvent) -> Awaitable[None] | None:
         assert result.state in FINAL

@@ -155,6 +155,21 @@ async def test_a_write_that_was_started_and_not_done_is_redelivered_with_its_att
     assert (delivery.redelivered, delivery.attempts) == (True, 2)
 
 
+async def test_a_mark_that_was_taken_back_leaves_nothing(keeper: Backend) -> None:
+    write = make_write()
+    await keeper.queue.put(write)
+    for attempt in (1, 0):
+        marked = keeper.queue.started(keeper.owner.of(write), attempt=attempt)
+        assert marked is not None
+        await marked
+    status = await keeper.store.status(write.id)
+    assert status is not None
+    assert (status.state, status.started_at) == (State.QUEUED, None)
+    owner = await keeper.restart(clean=False)
+    (delivery,) = await owner.until(1)
+    assert (delivery.redelivered, delivery.attempts) == (False, 0)
+
+
 async def test_a_mark_before_put_has_returned_holds_only_once_the_write_does(keeper: Backend) -> None:
     write = make_write(body=b"b" * 5000)
     putting = asyncio.ensure_future(keeper.queue.put(write))

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.writes.states import State
 from proxy.writes.write import Mode
+from tests.writes.fake_queue import Entry
 from tests.writes.model_origin import TIMEOUT_S, Act
 from tests.writes.world import POLICY, World
 
@@ -192,6 +193,74 @@ def test_an_end_that_cannot_be_kept_holds_the_lane(world: World) -> None:
     world.queue.heal()
     world.pass_time(10.0)
     assert world.origin.applied == [first.write.id, second.write.id]
+
+
+def test_the_start_of_who_comes_next_is_marked_while_the_end_before_it_is_kept(world: World) -> None:
+    world.origin.usual = Act(delay_s=1.0)
+    first, second, third = (world.put("a") for _ in range(3))
+    world.pass_time(0.5)
+    world.queue.hold()
+    world.pass_time(1.0)
+    assert world.origin.applied == [first.write.id]
+    world.queue.let_go()
+    world.turn()
+    kept = [what for what in world.queue.trace if what[0] in ("started", "done")]
+    assert kept == [("started", first.write.id), ("done", first.write.id), ("started", second.write.id)]
+    assert len(world.origin.served) == 2
+    world.pass_time(5.0)
+    assert world.origin.applied == [first.write.id, second.write.id, third.write.id]
+    assert [world.result(put).attempts for put in (first, second, third)] == [1, 1, 1]
+
+
+def _marked_and_not_begun(world: World) -> Entry:
+    """The second write of a key, marked while the end of the first one is being kept."""
+    world.origin.usual = Act(delay_s=1.0)
+    world.put("a", method="POST")
+    second = world.put("a", method="POST")
+    world.pass_time(0.5)
+    world.queue.hold()
+    world.pass_time(1.0)
+    entry = world.queue.entry_of(second.write.id)
+    assert entry is not None
+    return entry
+
+
+def test_a_mark_is_taken_back_when_its_key_is_paused(world: World) -> None:
+    entry = _marked_and_not_begun(world)
+    world.call(world.writes._scheduler.block, "a")
+    world.queue.let_go()
+    world.pass_time(1.0)
+    assert ("started", entry.write.id) in world.queue.trace
+    assert entry.started == 0
+    world.crash()
+    world.pass_time(10.0)
+    assert [entry.result and entry.result.state, len(world.origin.served)] == [State.COMMITTED, 2]
+
+
+def test_a_mark_is_taken_back_when_the_process_ends(world: World) -> None:
+    entry = _marked_and_not_begun(world)
+    stopping = world.loop.create_task(world.writes.stop(deadline_s=5.0))
+    world.turn()
+    world.queue.let_go()
+    assert world.run(stopping)
+    assert entry.started == 0
+    assert len(world.origin.served) == 1
+    world.crash()
+    world.pass_time(10.0)
+    assert [entry.result and entry.result.state, len(world.origin.served)] == [State.COMMITTED, 2]
+
+
+def test_a_mark_that_failed_is_made_anew(world: World) -> None:
+    world.origin.usual = Act(delay_s=1.0)
+    first, second = world.put("a"), world.put("a")
+    world.pass_time(0.5)
+    world.queue.break_down()
+    world.pass_time(1.0)
+    assert len(world.origin.served) == 1
+    world.queue.heal()
+    world.pass_time(5.0)
+    assert world.origin.applied == [first.write.id, second.write.id]
+    assert world.result(second).attempts == 1
 
 
 def test_a_paused_key_waits_and_goes_on(world: World) -> None:

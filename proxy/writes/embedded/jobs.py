@@ -89,7 +89,7 @@ class Start(Job):
     __slots__ = ("row",)
 
     def __init__(
-        self, seq: int, *, attempt: int, started_at: float, on_settled: OnSettled | None = None
+        self, seq: int, *, attempt: int, started_at: float | None, on_settled: OnSettled | None = None
     ) -> None:
         super().__init__(on_settled)
         self.row = (attempt, started_at, seq)

@@ -233,21 +233,21 @@ class EmbeddedQueue:
 
     # marks and ends
 
-    def started(self, delivery: Delivery, *, attempt: int) -> Awaitable[None] | None:
+    def started(self, delivery: Delivery, *, attempt: int) -> asyncio.Future[None] | None:
         """Mark an attempt; see the port. Raises, when awaited: QueueUnavailable."""
         assert isinstance(delivery, EmbeddedDelivery), "a delivery of another queue"
         if not delivery.write.durable:
             delivery.attempts = attempt
             return None
-        now = self._journal.clock.now()
+        started_at = self._journal.clock.now() if attempt else None
 
         def settled(error: Exception | None) -> None:
             if error is None:
                 delivery.attempts = attempt
-                delivery.started_at = now
+                delivery.started_at = started_at
 
         return self._submit(
-            delivery, Start(delivery.position, attempt=attempt, started_at=now, on_settled=settled)
+            delivery, Start(delivery.position, attempt=attempt, started_at=started_at, on_settled=settled)
         )
 
     def done(self, delivery: Delivery, result: Result, event: CommitEvent) -> Awaitable[None] | None:
@@ -288,7 +288,7 @@ class EmbeddedQueue:
         )
         return self._submit(delivery, job)
 
-    def _submit(self, delivery: EmbeddedDelivery, job: Job) -> Awaitable[None]:
+    def _submit(self, delivery: EmbeddedDelivery, job: Job) -> asyncio.Future[None]:
         future = job.waits(asyncio.get_running_loop())
         if delivery.spooling is not None:
             delivery.spooling.append(job)

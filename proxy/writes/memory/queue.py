@@ -77,7 +77,7 @@ class MemoryQueue:
         assert 0 <= write.shard < self.shards, f"there is no shard {write.shard}"
         return self._owner
 
-    def started(self, delivery: Delivery, *, attempt: int) -> Awaitable[None] | None:
+    def started(self, delivery: Delivery, *, attempt: int) -> asyncio.Future[None] | None:
         """Note an attempt for who looks; there is nothing to wait for."""
         assert isinstance(delivery, LiveDelivery), "a delivery of another queue"
         delivery.attempts = attempt

@@ -112,3 +112,18 @@ async def test_what_was_promised_is_applied_in_order_over_an_unclean_end(tmp_pat
         assert (await future).result.state is State.COMMITTED, "nothing is left and no grace is waited for"
     assert origin.applied[-1] == plain.id
     assert await life.writes.stop(deadline_s=5.0)
+
+
+async def test_between_two_writes_of_a_key_there_is_one_commit(tmp_path: Path) -> None:
+    origin = ModelOrigin(SystemClock(), usual=Act(delay_s=0.001))
+    life = begin(tmp_path / "journal", origin)
+    await life.writes.start()
+    writes = [make_write("/hot", write_id=f"w{n:03}", not_after=4e9) for n in range(40)]
+    await asyncio.gather(*(life.writes.accept(write) for write in writes))
+    before = life.journal.statistics().transactions
+    ended_before = len(origin.applied)
+    await ends(life, writes)
+    commits = life.journal.statistics().transactions - before
+    assert len(origin.applied) == 40
+    assert commits <= (40 - ended_before) * 1.25 + 2, "the end of one and the start of the next in one"
+    assert await life.writes.stop(deadline_s=5.0)
