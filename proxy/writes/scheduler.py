@@ -120,6 +120,7 @@ class Scheduler:
             self._attempts.doubt(job)
         self._pump()
         if job.phase in (Phase.WAITING, Phase.READY):
+            job.write.pack()
             self._arm(job)
 
     def _grace_mono(self, delivery: Delivery, shard: _Shard, policy: WritePolicy) -> float:

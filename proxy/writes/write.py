@@ -71,6 +71,10 @@ class Write:
         """Whether something was promised that must outlive the process."""
         return self.mode is Mode.ASYNC or self.idempotency is not None
 
+    def pack(self) -> None:
+        """Take less memory from now on: the same fields, as those are packed that are kept."""
+        object.__setattr__(self, "fields", self.fields.packed())
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
