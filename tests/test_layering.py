@@ -85,6 +85,7 @@ LAYERS: dict[str, dict[str, str]] = {
     "writes": {
         "writes": """
             writes.attempting writes.deferring writes.desk writes.documents writes.effects writes.ending
+            writes.expiries
             writes.forwarding writes.limit writes.scheduler writes.service writes.waiting
         """,
     },

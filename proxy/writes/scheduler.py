@@ -4,8 +4,8 @@ Theory of operation. A backend delivers; each delivery is a job in its lanes (`l
 it is a task, and no longer: a key at rest, a job in a queue, a job that waits for its next attempt are
 objects in tables. A run is one attempt (`attempting.py`); then the job ends (`ending.py`) or rests.
 
-A job has one timer at most, while it does not run: for the end of its rest, or for the time after which it
-must not be started any more.
+A job that rests has a timer. One that waits for its turn has none of its own: when it must not be started any
+more is seen to by `expiries.py`.
 
 Grace. What an owner before us may have sent can still be at the origin. So a delivery that comes again, and
 after an unclean end every delivery of a route whose writes leave no mark, is not started before the longest
@@ -33,6 +33,7 @@ from proxy.tasks import spawn
 from proxy.writes.attempting import Answered, Attempts, Over
 from proxy.writes.delivery import Delivery
 from proxy.writes.ending import Endings
+from proxy.writes.expiries import LONGEST_LOOK_S, Expiries
 from proxy.writes.job import AT_WORK, Job, Phase
 from proxy.writes.lanes import Lanes
 from proxy.writes.outcomes import Doubt, Ended, Kind, Reading, given_up
@@ -41,9 +42,6 @@ from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.states import FINAL, Step
 
 logger = logging.getLogger(__name__)
-
-LONGEST_ALARM_S: Final = 3600.0
-"""A timer is set anew after this: `not_after` is wall clock, which may be put right meanwhile."""
 
 _NO_ROUTE: Final = WritePolicy(origin="")
 
@@ -92,6 +90,7 @@ class Scheduler:
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
         self._stopped = False
+        self._expiries = Expiries(clock, due=self._due)
 
     def __repr__(self) -> str:
         stopped = " stopped" if self._stopped else ""
@@ -263,19 +262,20 @@ class Scheduler:
 
     def _arm(self, job: Job) -> None:
         """Look at it again when its rest is over, or its time."""
-        delays_s = []
         if job.phase is Phase.RESTING:
-            delays_s.append(job.not_before_mono - self._clock.mono())
-        if job.never_sent:
-            delays_s.append(job.write.not_after - self._clock.now())
-        if delays_s and job.phase not in (*AT_WORK, Phase.GONE):
-            delay_s = max(0.0, min(*delays_s, LONGEST_ALARM_S))
-            job.alarm = asyncio.get_running_loop().call_later(delay_s, self._due, job)
+            delay_s = job.not_before_mono - self._clock.mono()
+            if job.never_sent:
+                delay_s = min(delay_s, job.write.not_after - self._clock.now(), LONGEST_LOOK_S)
+            job.alarm = asyncio.get_running_loop().call_later(max(0.0, delay_s), self._due, job)
+        elif job.never_sent and job.phase in (Phase.WAITING, Phase.READY):
+            self._expiries.add(job)
 
     def _disarm(self, job: Job) -> None:
         if job.alarm is not None:
             job.alarm.cancel()
             job.alarm = None
+        else:
+            self._expiries.discard(job)
 
     def _due(self, job: Job) -> None:
         job.alarm = None
@@ -366,6 +366,7 @@ class Scheduler:
             task.cancel()
         for shard in tuple(self._shards):
             self.lost(shard)
+        self._expiries.close()
 
 
 def _expired() -> Ended:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.writes.expiries import MOMENT_S
 from proxy.writes.states import State
 from proxy.writes.write import Mode
 from tests.writes.fake_queue import Entry
@@ -101,7 +102,7 @@ def test_a_write_expires_behind_another_one(world: World) -> None:
     world.origin.acts.append(Act(delay_s=8.0))
     world.put("a")
     late = world.put("a", lives_s=3.0)
-    world.pass_time(3.1)
+    world.pass_time(3.0 + MOMENT_S)
     assert late.ending is not None
     assert late.ending.result.state is State.EXPIRED
 
