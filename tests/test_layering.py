@@ -104,6 +104,7 @@ LAYERS: dict[str, dict[str, str]] = {
             server.writes.entrance server.writes.front server.writes.kept_body server.writes.passing_on
             server.writes.home server.writes.keeping server.writes.made_write server.writes.parked_write
             server.writes.routes server.writes.showing server.writes.status server.writes.telling
+            server.writes.uploads
             verdicts peers.answer peers.answering peers.delivery
             peers.door peers.link peers.neighbourhood peers.peers peers.relay peers.relay_door peers.relayed
             peers.shared_origin peers.shared_writes peers.statistics peers.worker_socket

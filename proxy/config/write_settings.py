@@ -214,7 +214,8 @@ class WritesSettings(Settings):
     max_queued: PositiveInt = 100_000
     """Writes that have not ended, in all; the next one gets 503."""
     max_bytes: PositiveInt = 256 * MiB
-    """Bodies of these writes, all together, which are held in memory; what comes on top gets 503."""
+    """Bodies of these writes, all together, which are held in memory, those that are still being received
+    included; what comes on top gets 503."""
     max_running: PositiveInt = 1000
     """Writes at origins at one time, in all."""
     max_waits: PositiveInt = 10_000

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.writes.problem import Problem, ProblemType
 from proxy.writes.states import State
-from tests.behaviour.writes_kit import configured, document, problem
+from tests.behaviour.writes_kit import configured, document, home, problem
 from tests.scenario import World
 
 BY_ID = {"entities": [{"path": "/posts/{id}/**"}]}
@@ -188,6 +188,21 @@ async def test_a_full_queue_refuses_with_503(world: World) -> None:
     assert int(found.field("retry-after") or 0) >= 1
     rule.release()
     await first.expect(200)
+
+
+async def test_slow_uploads_together_take_no_more_memory_than_what_is_queued_may(world: World) -> None:
+    configured(world)
+    world.configure(writes={"max_bytes": 100_000})
+    world.origin.on("PUT /posts/1").reply(200)
+    head = b"PUT /posts/1 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 90000\r\n\r\n"
+    slow = world.client().send_raw(head + b"s" * 60_000, "PUT")
+    await slow.wire()
+    await world.until(lambda: home(world).uploads.bytes == 60_000)
+    await problem(world.client().send_raw(head + b"l" * 50_000, "PUT"), 503, "queue-full")
+    await world.until(lambda: home(world).uploads.bytes == 60_000)
+    slow.send_raw(b"s" * 30_000)
+    await slow.expect(200)
+    assert [len(await asked.read_body()) for asked in world.origin.requests()] == [90_000]
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -154,7 +154,7 @@ class WriteFront:
         """
         try:
             await self._home.ready()
-            octets = b"" if body is None else await _whole(body)
+            octets = b"" if body is None else await self._home.uploads.whole(body)
             with self._home.inside(octets):
                 write, promise = self._maker.make(prepared, route, octets, forward)
                 await self._take_in(exchange, route, write, promise)
@@ -333,13 +333,3 @@ class WriteFront:
 def _close(ending: Ending) -> None:
     if ending.rest is not None:
         ending.rest.close()
-
-
-async def _whole(body: ClientBody) -> bytes:
-    octets = body.at_hand()
-    if octets is not None:
-        return octets
-    pieces = []
-    while piece := await body.read():
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

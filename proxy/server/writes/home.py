@@ -21,6 +21,7 @@ from proxy.origin.port import Origin
 from proxy.routing import Router
 from proxy.server.writes.keeping import kept_by
 from proxy.server.writes.routes import WriteRoute
+from proxy.server.writes.uploads import Uploads
 from proxy.writes.desk import Desk
 from proxy.writes.effects import CacheEffects
 from proxy.writes.front.write_ids import WriteIds
@@ -58,6 +59,7 @@ class WritesHome:
         kept = self._kept = kept_by(settings, clock=clock)
         self.journal, self.store, self.events = kept.journal, kept.store, kept.events
         self.shards = kept.queue.shards
+        self.uploads = Uploads(max_bytes=settings.max_bytes, queued_bytes=lambda: kept.live.bytes)
         self.ids = WriteIds(os.urandom)
         self.writes = Writes(
             queue=kept.queue,
