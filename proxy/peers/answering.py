@@ -104,9 +104,24 @@ class Answering(Serving):
             ask = replace(ask, whole=True)
         else:
             ask = ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
+        if self._heard.stored_only:
+            self._check_size(ask)
         return (
             ask if self._heard.newer_than_mono is None else self._for_news(ask, self._heard.newer_than_mono)
         )
+
+    def _check_size(self, ask: Ask) -> None:
+        """See that the asker may keep it in memory: for a head or a part it copies the whole.
+
+        Raises: NotStored.
+        """
+        cache = self._services.cache
+        glance = cache.glance()
+        placed = ask.placed(glance)
+        entry = glance.get(placed.key, glance.variant_of(placed.key, ask.request))
+        length = None if entry is None else entry.body.length
+        if length is not None and length > cache.max_entry_bytes:
+            raise NotStored(f"{length} octets are not copied for a head or a part of them")
 
     def _for_news(self, ask: Ask, than_mono: float) -> Ask:
         """The ask, if need be with the wish for what is newer than the asker's copy.

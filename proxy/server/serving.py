@@ -35,6 +35,7 @@ from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.coalescer import Coalescer, Joined
+from proxy.coalesce.next_step import range_is_near
 from proxy.coalesce.outcomes import Role, Stream
 from proxy.coalesce.slicing import Slicing
 from proxy.config.settings import Config, RouteSettings
@@ -257,10 +258,12 @@ class Serving:
             if self._answer is not None and self._deliver_at_once(prepared, self._answer):
                 return self._end()
             return self
+        if not range_is_near(ask, received_bytes=0) and self._is_to_be_brought(prepared, ask):
+            return self
         try:
             step = coalescer.try_now(ask, wait)
         except NotStored:
-            if self._may_be_stored_elsewhere(prepared):
+            if self._may_be_stored_elsewhere(prepared, ask):
                 return self
             raise
         if isinstance(step, Answer):
@@ -489,13 +492,20 @@ class Serving:
 
     # shared answers
 
-    def _may_be_stored_elsewhere(self, prepared: Prepared) -> bool:
-        """Whether a request that leads no flight is for what another worker may have."""
+    def _may_be_stored_elsewhere(self, prepared: Prepared, ask: Ask) -> bool:
+        """Whether a request that leads no flight for the whole is for what another worker may have."""
         owners, key = self._services.owners, prepared.key
         if owners is None or key is None:
             return False
         leads = prepared.request.method == "GET" and not prepared.directives.only_if_cached
+        leads = leads and range_is_near(ask, received_bytes=0)
         return not leads and owners.asks(self._services.cache.placed(key), alone=False)
+
+    def _is_to_be_brought(self, prepared: Prepared, ask: Ask) -> bool:
+        """Whether it is such a request, and there is nothing here that answers it."""
+        return (
+            self._may_be_stored_elsewhere(prepared, ask) and self._services.coalescer.stored_now(ask) is None
+        )
 
     async def _share(self, prepared: Prepared, ask: Ask) -> None:
         coalescer = self._services.coalescer
@@ -504,7 +514,7 @@ class Serving:
             joined, self._joined = self._joined, None
             wait = self._wait or coalescer.wait_for(ask)
             if joined is None:
-                if self._may_be_stored_elsewhere(prepared) and not coalescer.stored_now(ask):
+                if self._is_to_be_brought(prepared, ask):
                     await coalescer.bring(replace(ask, forward=self._forward_for_stored))
                 answer = await self._services.slicing.answer(ask, wait)
             else:

@@ -12,7 +12,6 @@ CONNECTIONS = "each worker has connections of its own to the origin"
 FRESHENED = "what a HEAD or a 304 shows to be true is learnt where it came, by no other copy"
 HERDS = "each worker coalesces its own herd, elects its own leaders, and releases it when it is told"
 LIMITS = "bounds on waiters, refreshes and variants are those of one worker"
-RANGES = "several ranges, and one that may end behind the end, are asked of the origin where there is no copy"
 STALE = "each worker validates its own copy once, and serves it stale meanwhile"
 STALE_THERE = "the stale copy is at another worker, and what a client would take stale is its own wish"
 SEARCH = "each worker learns by itself that the targets of a page are equivalent"
@@ -53,10 +52,6 @@ AT_ONE_WORKER: dict[str, tuple[str, ...]] = {
         "test_no_more_than_the_limit_run_at_one_time",
         "test_one_waiter_too_many_is_refused_and_the_others_are_served",
         "test_the_number_of_variants_is_bounded",
-    ),
-    RANGES: (
-        "test_a_range_is_answered_from_the_entry",
-        "test_parts_of_a_large_stored_answer_are_written_at_the_clients_pace",
     ),
     STALE: (
         "test_a_herd_never_meets_a_popular_answer_expired",

@@ -381,6 +381,45 @@ async def test_head_is_answered_from_what_the_owner_has(two: Machine) -> None:
     assert two.origin.asked() == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [("bytes=-10", 1_990, 1_999), ("bytes=1500-1599", 1_500, 1_599), ("bytes=1900-", 1_900, 1_999)],
+)
+async def test_a_part_that_nobody_waits_for_is_cut_out_of_what_the_owner_has(
+    two: Machine, asked: str, first: int, last: int
+) -> None:
+    body = bytes(n % 251 for n in range(2_000))
+    two.configure(route={"coalesce": {"range_ahead_bytes": 100}})
+    two.origin.on("GET /a").reply(200, body, cache_control="max-age=60", etag='"1"')
+    owner, other = two.order("/a")
+    await two.at(owner).send("GET /a").expect(200)
+    for _ in range(2):
+        response = await two.at(other).send("GET /a", range=asked).expect(206, body[first : last + 1])
+        assert response.field("content-range") == f"bytes {first}-{last}/2000"
+    assert two.origin.asked() == 1
+    assert two.questions() == {"hit": 1}
+
+
+async def test_a_part_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) -> None:
+    two.configure(route={"coalesce": {"range_ahead_bytes": 100}})
+    two.origin.on("GET /a").reply(206, b"A" * 10, content_range="bytes 1990-1999/2000")
+    await two.at(two.order("/a")[1]).send("GET /a", range="bytes=-10").expect(206, b"A" * 10)
+    assert two.questions() == {"declined": 1}
+    assert two.origin.asked() == 1
+
+
+async def test_what_is_too_large_to_be_kept_is_not_copied_for_a_head(two: Machine) -> None:
+    two.origin.on("GET /a").reply(200, b"A" * 2000, cache_control="max-age=60")
+    two.origin.on("HEAD /a").reply(200, b"A" * 2000, cache_control="max-age=60")
+    owner, other = two.order("/a")
+    await two.at(owner).send("GET /a").expect(200)
+    # As if it were on disk there: in this process two workers cannot have a directory each.
+    two.worker(owner).proxy.cache.max_entry_bytes = 1000
+    await two.at(other).send("HEAD /a").expect(200, b"", content_length="2000")
+    assert two.questions() == {"declined": 1}
+    assert two.origin.asked("HEAD /a") == 1
+
+
 async def test_head_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) -> None:
     two.origin.on("HEAD /a").reply(200, b"A" * 50, cache_control="max-age=60")
     await two.at(two.order("/a")[1]).send("HEAD /a").expect(200, b"", content_length="50")
