@@ -364,7 +364,7 @@ async def test_a_stop_while_it_starts_ends_it(scene: Stage, tmp_path: Path) -> N
 # Writes
 
 
-@pytest.mark.parametrize("workers", [1])
+@pytest.mark.parametrize("workers", [1, 3])
 async def test_orders_about_writes_find_the_worker_that_has_them(
     scene: Stage, tmp_path: Path, workers: int
 ) -> None:
