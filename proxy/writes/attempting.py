@@ -78,7 +78,7 @@ class Effects(Protocol):
     async def durable(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """What is known of the origin's answer: nothing, without one."""
 
@@ -87,7 +87,7 @@ class Answered:
     invalidated: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Over:
     """The write is over; its lanes are not before `settle_s` have passed."""
 
@@ -96,7 +96,7 @@ class Over:
     settle_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NotYet:
     """It stays at the head of its lanes, and is to be run again after a pause."""
 

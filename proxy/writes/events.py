@@ -11,7 +11,7 @@ Positions = Mapping[int, int]
 """By shard, the last position that was seen: where a reader is who follows several shards."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CommitEvent:
     """The end of one write, whichever it is; at once the record that it is done.
 
@@ -34,7 +34,7 @@ class CommitEvent:
     invalidated: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoggedEvent:
     """An event at its place. Positions of one shard only rise, and none is given twice, crashes included."""
 

@@ -55,7 +55,7 @@ class OneBody:
         return self._octets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """What came of sending a write once. With an answer, `response` is open: whoever has it closes it."""
 
@@ -76,7 +76,7 @@ class Attempt:
             self.response.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kept:
     """The body of an answer as far as it is kept; `whole` if that is all of it. `rest` is open."""
 

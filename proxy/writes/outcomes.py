@@ -80,7 +80,7 @@ _LATER: Final = frozenset({408, 425, 429})
 _GATEWAYS: Final = frozenset({502, 504})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """One attempt, read. `status` is None without an answer."""
 
@@ -90,7 +90,7 @@ class Reading:
     retry_after_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Again:
     """Another attempt, in place."""
 
@@ -98,7 +98,7 @@ class Again:
     doubt: Doubt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """The write is over."""
 

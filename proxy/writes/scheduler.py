@@ -29,7 +29,6 @@ from enum import StrEnum
 from typing import Final
 
 from proxy.clock import Clock
-from proxy.tasks import spawn
 from proxy.writes.attempting import Answered, Attempts, Over
 from proxy.writes.delivery import Delivery
 from proxy.writes.ending import Endings
@@ -220,7 +219,8 @@ class Scheduler:
     # tasks
 
     def _spawn(self, work: Coroutine[None, None, None], job: Job) -> None:
-        self._tasks[job] = spawn(self._guarded(work, job), name="write")
+        # Its owner is this table: it ends by itself what fails, and so needs nothing that `spawn` adds.
+        self._tasks[job] = asyncio.get_running_loop().create_task(self._guarded(work, job))
 
     async def _guarded(self, work: Coroutine[None, None, None], job: Job) -> None:
         """No defect of ours may hold a lane for ever: what it hits ends as one of which nobody knows."""

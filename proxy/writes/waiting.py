@@ -14,7 +14,7 @@ from proxy.writes.states import FINAL
 from proxy.writes.write import Result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
     """The end of a write, as one of its waiters gets it.
 

@@ -1,4 +1,8 @@
-"""A write as it is queued, and its end: values that every backend stores and hands on."""
+"""A write as it is queued, and its end: values that every backend stores and hands on.
+
+They are never changed. Here, and wherever values are made for each write, they are not declared frozen:
+freezing costs 0.2 us a field, and sixty fields are filled on a write's way.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ class Idempotency:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Write:
     """One accepted write.
 
@@ -73,10 +77,10 @@ class Write:
 
     def pack(self) -> None:
         """Take less memory from now on: the same fields, as those are packed that are kept."""
-        object.__setattr__(self, "fields", self.fields.packed())
+        self.fields = self.fields.packed()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """How a write ended: its final state, and the origin's last answer.
 

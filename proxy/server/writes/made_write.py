@@ -25,7 +25,7 @@ from proxy.writes.front.write_ids import shard_of
 from proxy.writes.write import Idempotency, Mode, Write
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promise:
     """What the client is given: whether it waits for the end, and how long (None: as long as it takes)."""
 

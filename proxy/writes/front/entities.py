@@ -84,7 +84,7 @@ class EntityRule:
     tags: tuple[Template, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entities:
     """What one write changes: `keys` sorted, each once, at least one."""
 
