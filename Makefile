@@ -49,6 +49,10 @@ $(STAMP): pyproject.toml
 run: $(STAMP)
 	@PORT='$(PORT)' ONCE='$(ONCE)' $(RUN) -m loadtest.demo
 
+# They start some five hundred processes, and each would compile all modules anew where the environment forbids to
+# keep byte code: half of the time that such a process takes to begin. It lies aside, and the tree stays clean.
+test: export PYTHONDONTWRITEBYTECODE =
+test: export PYTHONPYCACHEPREFIX = $(CURDIR)/$(VENV)/pycache
 test: $(STAMP)
 	$(RUN) -m pytest $(ARGS)
 

@@ -33,17 +33,22 @@ class CountingOrigin:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.url = ""
+        self._connected: set[asyncio.StreamWriter] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                target = head.split(b" ", 2)[1].decode()
-                self.asked[target] += 1
-                body = body_of(target)
-                lines = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: %d\r\n\r\n"
-                writer.write(lines % len(body) + body)
-        writer.close()
+        self._connected.add(writer)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    target = head.split(b" ", 2)[1].decode()
+                    self.asked[target] += 1
+                    body = body_of(target)
+                    lines = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: %d\r\n\r\n"
+                    writer.write(lines % len(body) + body)
+        finally:
+            writer.close()
+            self._connected.discard(writer)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[CountingOrigin]:
@@ -54,6 +59,10 @@ class CountingOrigin:
             yield self
         finally:
             server.close()
+            for writer in self._connected:
+                writer.transport.abort()
+            while self._connected:  # noqa: ASYNC110 - they end in a turn or two
+                await asyncio.sleep(0)
 
 
 class Load:
