@@ -196,14 +196,17 @@ class Clients:
 class InMemory:
     """A proxy with an origin that answers all alike, and its clients."""
 
-    def __init__(self, cache_control: bytes, *, gate: bool = True) -> None:
+    def __init__(self, cache_control: bytes, *, gate: bool = True, writes: bool = False) -> None:
+        route: dict[str, object] = {"origin": "app"}
+        if writes:
+            route["writes"] = {}
         config = Config.model_validate(
             {
                 "listen": [{"address": "127.0.0.1:0"}],
                 "admin": {"enabled": False},
                 "access_log": {"enabled": False},
                 "origins": {"app": {"addresses": ["http://127.0.0.1:1"]}},
-                "routes": [{"origin": "app"}],
+                "routes": [route],
                 "gate": gate,
             }
         )
@@ -225,8 +228,15 @@ class InMemory:
         connection.connection_made(cast(asyncio.Transport, client))
         return connection.data_received
 
+    async def start(self) -> None:
+        """Take writes in, if they are queued."""
+        if self._proxy.writes is not None:
+            await self._proxy.writes.start()
+
     async def close(self) -> None:
         """Stop what it runs."""
+        if self._proxy.writes is not None:
+            await self._proxy.writes.stop()
         self._proxy.close()
         await self._origin.close()
 
@@ -237,6 +247,9 @@ class Nothing:
     def __init__(self) -> None:
         answer = origin_answer(b"private")
         self.clients = Clients(lambda client: lambda _octets: client.write(answer))
+
+    async def start(self) -> None:
+        """There is nothing to start."""
 
     async def close(self) -> None:
         """There is nothing to stop."""

@@ -28,6 +28,9 @@ REQUESTS = 2000
 OBJECTS = 20_000
 """Of the mix."""
 
+WRITTEN = 2000
+"""Entities, so that hardly ever one write waits for another."""
+
 _BROWSER = (
     b"Host: www.example.org\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
@@ -80,6 +83,12 @@ def _posts() -> Iterator[bytes]:
         yield b"POST /form HTTP/1.1\r\n%bContent-Length: 9\r\n\r\na=b&c=d&e" % _BROWSER
 
 
+def _writes() -> Iterator[bytes]:
+    while True:
+        for number in range(WRITTEN):
+            yield b"POST /posts/%d HTTP/1.1\r\n%bContent-Length: 9\r\n\r\na=b&c=d&e" % (number, _BROWSER)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Requests that all go one way."""
@@ -102,6 +111,8 @@ KINDS = (
     Kind("not for sharing: passed, same head", _same, lambda: InMemory(b"private")),
     Kind("not for sharing: passed, every head different", _cookies, lambda: InMemory(b"private")),
     Kind("POST with a short body", _posts, lambda: InMemory(b"private")),
+    Kind("the same, each to another of 2,000 targets", _writes, lambda: InMemory(b"private")),
+    Kind("the same, queued by entity", _writes, lambda: InMemory(b"private", writes=True)),
 )
 
 
@@ -132,6 +143,8 @@ async def _times_us(kinds: tuple[Kind, ...], rounds: int, requests: int) -> dict
     times_us: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     for warming in (True, *[False] * rounds):
         for name, stage in made.items():
+            if warming:
+                await stage.start()
             supply = supplies[name]
             batch = [next(supply) for _ in range(requests)]
             if warming:
@@ -153,6 +166,7 @@ async def _shares(kinds: tuple[Kind, ...], requests: int) -> list[tuple[str, ...
     lines = []
     for kind in kinds:
         stage, supply = kind.make(), kind.requests()
+        await stage.start()
         await stage.clients.ask([next(supply) for _ in range(requests)])
         found = await shares_of(stage.clients, [next(supply) for _ in range(requests)])
         lines.append((kind.name, *(f"{found[part] * 100:.0f}" for part in PARTS)))

@@ -23,8 +23,9 @@ ANSWERS = "exchanges, answers"
 _SERVER = dict.fromkeys(("client_connection", "client_transport", "listener", "parser"), CONNECTIONS)
 _SERVER |= dict.fromkeys(("gate", "gate_keeper", "folding", "likeness", "standing", "head_table"), GATE)
 
-PARTS = (CONNECTIONS, GATE, ANSWERS, "policy", "http", "coalesce", "cache", "origin", "the rest")
-"""By package of `proxy/`; `server/` is three of them."""
+WRITES = "writes"
+PARTS = (CONNECTIONS, GATE, ANSWERS, WRITES, "policy", "http", "coalesce", "cache", "origin", "the rest")
+"""By package of `proxy/`; `server/` is four of them."""
 
 _Place = tuple[str, int, str]
 
@@ -55,6 +56,8 @@ def part_of(file: str) -> str:
     path = PurePath(file)
     if "bench" in path.parts:
         return ""
+    if WRITES in path.parts:
+        return WRITES
     if path.parent.name == "server":
         return _SERVER.get(path.stem, ANSWERS)
     if "aiohttp" in path.parts:

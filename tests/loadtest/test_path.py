@@ -14,6 +14,7 @@ REQUESTS = 100
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS])
 async def test_exchanges_leave_no_cycles_behind(kind: Kind) -> None:
     stage, requests = kind.make(), kind.requests()
+    await stage.start()
     await stage.clients.ask([next(requests) for _ in range(REQUESTS)])
     batch = [next(requests) for _ in range(REQUESTS)]
     gc.collect()
