@@ -27,7 +27,7 @@ from proxy.http.messages import RequestHead
 from proxy.policy.cache_status import ForwardReason
 from proxy.policy.decide import Decision, Forward, OnlyIfCached, ServeStored, decide, may_serve_stale_on_error
 from proxy.policy.keys import CacheKey, Variant
-from proxy.policy.ranges import parse_range
+from proxy.policy.ranges import RangeSpec, parse_range
 from proxy.policy.sharing import Reason, holds_for, may_take
 
 MAX_REGROUPS = 3
@@ -227,6 +227,12 @@ def stale_entry(ask: Ask, *, stored: Stored, now_mono: float) -> Entry | None:
     return entry
 
 
+def needs_the_whole(request: RequestHead) -> bool:
+    """Whether it asks for several ranges: those are cut out of what is stored, not out of a running fill."""
+    specs = _ranges(request)
+    return specs is not None and len(specs) > 1
+
+
 def range_is_near(ask: Ask, *, received_bytes: int) -> bool:
     """Whether a flight for the whole object will soon have what the request wants of it."""
     first = _first_octet(ask.request)
@@ -243,8 +249,12 @@ def demands_newer(ask: Ask) -> bool:
 
 def _first_octet(request: RequestHead) -> int | None:
     """Where a single range begins; -1 if it counts from the end, None if the whole is wanted."""
-    values = request.fields.get_all(b"range")
-    specs = parse_range(values[0]) if len(values) == 1 else None
+    specs = _ranges(request)
     if specs is None or len(specs) != 1:
         return None
     return -1 if specs[0].first is None else specs[0].first
+
+
+def _ranges(request: RequestHead) -> tuple[RangeSpec, ...] | None:
+    values = request.fields.get_all(b"range")
+    return parse_range(values[0]) if len(values) == 1 else None

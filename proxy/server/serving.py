@@ -35,7 +35,7 @@ from proxy.clock import Clock
 from proxy.coalesce.answer import Answer, Outcome, PassThrough
 from proxy.coalesce.ask import Ask, Wait
 from proxy.coalesce.coalescer import Coalescer, Joined
-from proxy.coalesce.next_step import range_is_near
+from proxy.coalesce.next_step import needs_the_whole, range_is_near
 from proxy.coalesce.outcomes import Role, Stream
 from proxy.coalesce.slicing import Slicing
 from proxy.config.settings import Config, RouteSettings
@@ -258,7 +258,7 @@ class Serving:
             if self._answer is not None and self._deliver_at_once(prepared, self._answer):
                 return self._end()
             return self
-        if not range_is_near(ask, received_bytes=0) and self._is_to_be_brought(prepared, ask):
+        if b"range" in prepared.request.fields and self._is_to_be_brought(prepared, ask):
             return self
         try:
             step = coalescer.try_now(ask, wait)
@@ -498,7 +498,7 @@ class Serving:
         if owners is None or key is None:
             return False
         leads = prepared.request.method == "GET" and not prepared.directives.only_if_cached
-        leads = leads and range_is_near(ask, received_bytes=0)
+        leads = leads and range_is_near(ask, received_bytes=0) and not needs_the_whole(prepared.request)
         return not leads and owners.asks(self._services.cache.placed(key), alone=False)
 
     def _is_to_be_brought(self, prepared: Prepared, ask: Ask) -> bool:

@@ -400,6 +400,16 @@ async def test_a_part_that_nobody_waits_for_is_cut_out_of_what_the_owner_has(
     assert two.questions() == {"hit": 1}
 
 
+async def test_several_parts_are_cut_out_of_what_the_owner_has(two: Machine) -> None:
+    body = bytes(n % 251 for n in range(2_000))
+    two.origin.on("GET /a").reply(200, body, cache_control="max-age=60", etag='"1"')
+    owner, other = two.order("/a")
+    await two.at(owner).send("GET /a").expect(200)
+    response = await two.at(other).send("GET /a", range="bytes=0-9,1500-1509").expect(206)
+    assert response.body.count(b"Content-Range") == 2
+    assert two.origin.asked() == 1
+
+
 async def test_a_part_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) -> None:
     two.configure(route={"coalesce": {"range_ahead_bytes": 100}})
     two.origin.on("GET /a").reply(206, b"A" * 10, content_range="bytes 1990-1999/2000")
