@@ -77,8 +77,14 @@ async def bodies(world: World, what: str | None = None) -> list[bytes]:
 async def test_killed_before_a_write_was_kept_nothing_was_promised_and_nothing_is_sent(world: World) -> None:
     configured(world, mode="async")
     await world.started()
-    journal, let_go = journal_of(world), threading.Event()
-    busy = asyncio.ensure_future(journal.read(lambda _: let_go.wait(60)))
+    journal, entered, let_go = journal_of(world), threading.Event(), threading.Event()
+
+    def hold(_: object) -> bool:
+        entered.set()
+        return let_go.wait(60)
+
+    busy = asyncio.ensure_future(journal.read(hold))
+    await world.until(entered.is_set)  # else the write might be in the same batch, and kept before it
     client = world.client().send("PUT /posts/1", body=b"1")
     await world.until(lambda: len(home(world).writes.here()) == 1)
     section = Path(str(world._settings["writes"]["journal"]["directory"]))  # type: ignore[index]
