@@ -14,7 +14,7 @@ from dataclasses import replace
 from aiohttp import StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
-from proxy.coalesce.answer import Outcome
+from proxy.coalesce.answer import Answer, Outcome
 from proxy.coalesce.ask import Ask
 from proxy.coalesce.coalescer import Unsliced
 from proxy.coalesce.outcomes import Released
@@ -104,24 +104,9 @@ class Answering(Serving):
             ask = replace(ask, whole=True)
         else:
             ask = ask.of_slice(Slice(number, ask.route.cache.slice_bytes))
-        if self._heard.stored_only:
-            self._check_size(ask)
         return (
             ask if self._heard.newer_than_mono is None else self._for_news(ask, self._heard.newer_than_mono)
         )
-
-    def _check_size(self, ask: Ask) -> None:
-        """See that the asker may keep it in memory: for a head or a part it copies the whole.
-
-        Raises: NotStored.
-        """
-        cache = self._services.cache
-        glance = cache.glance()
-        placed = ask.placed(glance)
-        entry = glance.get(placed.key, glance.variant_of(placed.key, ask.request))
-        length = None if entry is None else entry.body.length
-        if length is not None and length > cache.max_entry_bytes:
-            raise NotStored(f"{length} octets are not copied for a head or a part of them")
 
     def _for_news(self, ask: Ask, than_mono: float) -> Ask:
         """The ask, if need be with the wish for what is newer than the asker's copy.
@@ -164,6 +149,23 @@ class Answering(Serving):
         cache = self._services.cache
         key = cache.placed(prepared.key)
         return cache.not_shareable(key, cache.variant_of(key, prepared.seen))
+
+    def _deliver_at_once(self, prepared: Prepared, answer: Answer) -> bool:
+        self._check_size(answer)
+        return super()._deliver_at_once(prepared, answer)
+
+    async def _deliver(self, prepared: Prepared, ask: Ask, answer: Answer) -> None:
+        self._check_size(answer)
+        await super()._deliver(prepared, ask, answer)
+
+    def _check_size(self, answer: Answer) -> None:
+        """For a head or a part the asker copies the whole: not what is too large for its memory.
+
+        Raises: NotStored.
+        """
+        length, limit = answer.body.length, self._services.cache.max_entry_bytes
+        if self._heard.stored_only and length is not None and length > limit:
+            raise NotStored(f"{length} octets are not copied for a head or a part of them")
 
     def _informed(self, head: ResponseHead) -> None:
         if head.status != 100:

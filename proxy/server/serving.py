@@ -524,16 +524,19 @@ class Serving:
             return
         try:
             self.exchange.answered_with(answer)
-            await self._services.delivery.deliver(
-                self.exchange,
-                prepared.request,
-                answer,
-                route=prepared.route.settings,
-                key=ask.key,
-                now=self._services.clock.now(),
-            )
+            await self._deliver(prepared, ask, answer)
         finally:
             answer.close()
+
+    async def _deliver(self, prepared: Prepared, ask: Ask, answer: Answer) -> None:
+        await self._services.delivery.deliver(
+            self.exchange,
+            prepared.request,
+            answer,
+            route=prepared.route.settings,
+            key=ask.key,
+            now=self._services.clock.now(),
+        )
 
     # passing through
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from proxy.coalesce.answer import Outcome
+from proxy.config.settings import CacheSettings
 from proxy.http.fields import Fields
 from proxy.http.messages import RequestHead
 from proxy.peers.neighbourhood import Neighbourhood
@@ -21,6 +22,7 @@ from proxy.peers.statistics import Reply
 from proxy.server.prepared import Prepared
 from proxy.server.server import Server, ServerStatistics
 from proxy.workers.place import WorkerPlace
+from proxy.workers.portion import slot_directory
 from tests.scenario import World
 from tests.scenario_client import Client, Clients
 from tests.scenario_wire import Wire
@@ -51,7 +53,9 @@ class Machine(World):
         if found is None:
             config = self._config()
             workers = config.workers.model_copy(update={"owner_timeout_s": self.owner_timeout_s})
-            config = config.model_copy(update={"workers": workers})
+            config = config.model_copy(
+                update={"workers": workers, "cache": _with_own_disk(config.cache, slot)}
+            )
             found = self._workers[slot] = Server(config, clock=self.clock, place=self.place(slot))
         return found
 
@@ -209,3 +213,10 @@ class Machine(World):
         for worker in self._workers.values():
             await worker.close()
         await super()._shut_down()
+
+
+def _with_own_disk(cache: CacheSettings, slot: int) -> CacheSettings:
+    if cache.disk is None:
+        return cache
+    own = {"directory": cache.disk.directory / slot_directory(slot)}
+    return cache.model_copy(update={"disk": cache.disk.model_copy(update=own)})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -418,16 +420,31 @@ async def test_a_part_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) 
     assert two.origin.asked() == 1
 
 
-async def test_what_is_too_large_to_be_kept_is_not_copied_for_a_head(two: Machine) -> None:
-    two.origin.on("GET /a").reply(200, b"A" * 2000, cache_control="max-age=60")
-    two.origin.on("HEAD /a").reply(200, b"A" * 2000, cache_control="max-age=60")
+async def test_what_is_too_large_for_memory_is_not_copied_for_a_head_or_a_part(
+    two: Machine, tmp_path: Path
+) -> None:
+    disk = {"directory": str(tmp_path / "disk"), "min_free_bytes": 0}
+    two.configure(cache={"max_entry_bytes": 100_000, "disk": disk})
+    two.configure(route={"coalesce": {"range_ahead_bytes": 100}})
+    body = bytes(n % 251 for n in range(300_000))
+    part = {"range": "bytes=-10"}
+    two.origin.on("GET /a").reply(200, body, cache_control="max-age=60")
     owner, other = two.order("/a")
-    await two.at(owner).send("GET /a").expect(200)
-    # As if it were on disk there: in this process two workers cannot have a directory each.
-    two.worker(owner).proxy.cache.max_entry_bytes = 1000
-    await two.at(other).send("HEAD /a").expect(200, b"", content_length="2000")
-    assert two.questions() == {"declined": 1}
-    assert two.origin.asked("HEAD /a") == 1
+    await two.at(owner).send("GET /a").expect(200, body)
+    while two.worker(owner).statistics().proxy.flights.running:  # noqa: ASYNC110 - as in `until`, but
+        await asyncio.sleep(0.001)  # the thread that stores it gets its turn
+    two.origin.on("HEAD /a").reply(200, body, cache_control="max-age=60")
+    two.origin.on("GET /a", **part).reply(206, body[-10:], content_range="bytes 299990-299999/300000")
+    for restarted in (False, True):
+        if restarted:  # and nothing of it is at hand but the index of its disk
+            await two.kill(owner)
+            await two.start(owner)
+        await two.at(owner).send("HEAD /a").expect(200)
+        assert two.origin.asked("HEAD /a") == restarted, "the owner has it"
+        await two.at(other).send("HEAD /a").expect(200, b"", content_length="300000")
+        await two.at(other).send("GET /a", **part).expect(206, body[-10:])
+        assert two.origin.asked("HEAD /a") == 1 + restarted
+    assert two.origin.asked("GET /a") == 1 + 2
 
 
 async def test_head_goes_to_the_origin_if_the_owner_has_nothing(two: Machine) -> None:
