@@ -63,23 +63,20 @@ class Endings:
         self._waiters = waiters
         self._clock = clock
         self._lanes = lanes
+        self.while_kept: Callable[[Job], None] = _nothing
+        """Called when the end of a job is about to be kept, if that takes any time."""
         self.ended: Counter[State] = Counter()
         """Writes by the state that they ended in."""
 
-    async def end(
-        self, job: Job, ended: Ended, answered: Answered, *, meanwhile: Callable[[Job], None] = _nothing
-    ) -> None:
-        """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it.
-
-        `meanwhile` is called when its end is about to be kept, if that takes any time.
-        """
+    async def end(self, job: Job, ended: Ended, answered: Answered) -> None:
+        """Take all steps. Of a job whose shard is lost, nothing is kept or told: its next owner ends it."""
         job.step(ended.step)
         result = self._result(job, job.state, ended, answered)
         ending = Ending(result, answered.kept.rest, answered.head)
         buried = ended.problem if job.state in DEAD_LETTERS and job.write.mode is Mode.ASYNC else None
         if buried is not None and job.policy.after_dead is AfterDead.HALT:
             await self._halt_lanes(job, buried)
-        ending = await self._keep(job, buried, ending, self._event(job, answered, result), meanwhile)
+        ending = await self._keep(job, buried, ending, self._event(job, answered, result))
         if job.phase is not Phase.GONE:
             self._lanes.leave(job)
         if job.forgotten:  # the next owner's end counts, and is told
@@ -102,17 +99,10 @@ class Endings:
             except QueueUnavailable as error:
                 logger.error("lane_halted_until_restart key=%s error=%s", key, error)
 
-    async def _keep(
-        self,
-        job: Job,
-        buried: Problem | None,
-        ending: Ending,
-        event: CommitEvent,
-        meanwhile: Callable[[Job], None],
-    ) -> Ending:
+    async def _keep(self, job: Job, buried: Problem | None, ending: Ending, event: CommitEvent) -> Ending:
         """Try until it is kept; what is left to tell."""
         pause_s, told_mono = FIRST_PAUSE_S, self._clock.mono() + PATIENCE_S
-        while not await self._kept(job, buried, ending.result, event, meanwhile):
+        while not await self._kept(job, buried, ending.result, event):
             if job.forgotten:
                 break
             if self._clock.mono() >= told_mono:
@@ -122,21 +112,14 @@ class Endings:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return ending
 
-    async def _kept(
-        self,
-        job: Job,
-        buried: Problem | None,
-        result: Result,
-        event: CommitEvent,
-        meanwhile: Callable[[Job], None],
-    ) -> bool:
+    async def _kept(self, job: Job, buried: Problem | None, result: Result, event: CommitEvent) -> bool:
         try:
             if buried is None:
                 keeping = self._queue.done(job.delivery, result, event)
             else:
                 keeping = self._queue.bury(job.delivery, buried, result, event)
             if keeping is not None:
-                meanwhile(job)
+                self.while_kept(job)
                 await keeping
         except QueueUnavailable as error:
             logger.warning("write_end_not_kept write=%s error=%s", job.write.id, error)

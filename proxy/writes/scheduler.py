@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -84,6 +84,7 @@ class Scheduler:
         self._clock = clock
         self._extra_grace_s = extra_grace_s
         self._endings = endings
+        endings.while_kept = self._mark_behind
         self._shards: dict[int, _Shard] = {}
         self._settling: dict[Job, Over] = {}
         self._tasks: dict[Job, asyncio.Task[None]] = {}
@@ -141,6 +142,7 @@ class Scheduler:
             return
         self._shards[shard].closing = True
         await self.until(lambda: not any(self._running_of(shard)), deadline_s)
+        self._take_marks_back(job for job in self.lanes if job.write.shard == shard)
         self.lost(shard)
 
     def lost(self, shard: int) -> None:
@@ -174,7 +176,7 @@ class Scheduler:
             if run.settle_s > 0 and not job.forgotten:
                 self._settle(job, run)
             else:
-                await self._endings.end(job, run.ended, run.answered, meanwhile=self._mark_behind)
+                await self._endings.end(job, run.ended, run.answered)
         elif job.withdrawn and not job.forgotten:
             self._drop(job)
         elif not job.forgotten:
@@ -190,6 +192,12 @@ class Scheduler:
             return
         if behind.not_before_mono <= self._clock.mono() and not self._is_expired(behind):
             self._attempts.mark(behind)
+
+    def _take_marks_back(self, jobs: Iterable[Job]) -> None:
+        """What was marked does not start now: nobody is to take it for sent."""
+        for job in jobs:
+            if job.phase not in AT_WORK:
+                self._attempts.unmark(job)
 
     def _settle(self, job: Job, over: Over) -> None:
         """Its end is known, and told; it is kept, and the lanes are left, when nothing can come after it."""
@@ -300,9 +308,7 @@ class Scheduler:
     def block(self, key: str) -> None:
         """Start nothing of this key from now on."""
         self.lanes.block(key)
-        for job in self.lanes.lane(key)[:2]:
-            if job.phase not in AT_WORK:
-                self._attempts.unmark(job)
+        self._take_marks_back(self.lanes.lane(key))
 
     def unblock(self, key: str) -> None:
         """Go on with this key."""
@@ -345,9 +351,7 @@ class Scheduler:
         """Start nothing more and wait for what runs; False if some of it runs still at the deadline."""
         self._stopped = True
         drained = await self.until(lambda: not self._tasks, deadline_s)
-        for job in self.lanes:
-            if job.phase not in AT_WORK:
-                self._attempts.unmark(job)
+        self._take_marks_back(self.lanes)
         return drained
 
     @property

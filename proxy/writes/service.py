@@ -102,7 +102,7 @@ class Writes:
 
     def _tell_left(self) -> None:
         """Whoever waits still is told what is known."""
-        for job in tuple(self._lanes):
+        for job in self._lanes:
             if self._waiters.waits(job.write.id):
                 self._waiters.tell(job.write.id, Ending(self._left(job)))
 

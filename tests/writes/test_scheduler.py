@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.http.fields import PackedFields
 from proxy.writes.expiries import MOMENT_S
 from proxy.writes.states import State
 from proxy.writes.write import Mode
@@ -224,6 +225,64 @@ def _marked_and_not_begun(world: World) -> Entry:
     entry = world.queue.entry_of(second.write.id)
     assert entry is not None
     return entry
+
+
+def _started(world: World) -> list[str]:
+    return [write_id for what, write_id in world.queue.trace if what == "started"]
+
+
+def test_nothing_is_marked_that_could_not_start_at_once(world: World) -> None:
+    world.origin.usual = Act(delay_s=1.0)
+    world.origin.acts.extend([Act(delay_s=1.0), Act(delay_s=5.0)])
+    first, other = world.put("a"), world.put("b")
+    both = world.put("a", "b")
+    paused_first, paused = world.put("c"), world.put("c")
+    world.call(world.writes._scheduler.block, "c")
+    world.pass_time(1.5)
+    assert world.origin.applied == [first.write.id, paused_first.write.id]
+    assert _started(world) == [first.write.id, other.write.id, paused_first.write.id]
+    world.run(world.writes.resume("c"))
+    world.pass_time(9.0)
+    assert {world.result(put).state for put in (both, paused)} == {State.COMMITTED}
+
+
+def test_a_mark_is_taken_back_when_its_shard_goes(world: World) -> None:
+    entry = _marked_and_not_begun(world)
+    losing = world.loop.create_task(world.writes._scheduler.losing(0, deadline_s=5.0))
+    world.turn()
+    world.queue.let_go()
+    world.run(losing)
+    world.turn()
+    world.queue.release(0)
+    assert entry.started == 0
+    assert len(world.origin.served) == 1
+
+
+def test_what_waited_and_is_at_the_origin_does_not_expire(world: World) -> None:
+    world.origin.acts.extend([Act(delay_s=1.0), Act(delay_s=5.0)])
+    world.put("a", mode=Mode.SYNC)
+    put = world.put("a", mode=Mode.SYNC, lives_s=3.0)
+    world.pass_time(4.0)
+    assert put.ending is None
+    world.pass_time(3.0)
+    assert put.ending is not None
+    assert put.ending.result.state is State.COMMITTED
+
+
+def test_what_waits_is_kept_in_little_memory(world: World) -> None:
+    world.origin.usual = Act(delay_s=1.0)
+    puts = [world.put("a") for _ in range(3)]  # names of fields are packed from their second time on
+    assert isinstance(puts[-1].write.fields, PackedFields)
+    assert puts[-1].write.fields == puts[0].write.fields
+
+
+def test_the_end_leaves_no_timer(world: World) -> None:
+    world.origin.usual = Act(delay_s=1.0)
+    for _ in range(3):
+        world.put("a", mode=Mode.SYNC)
+    scheduler = world.writes._scheduler
+    world.crash()
+    assert scheduler._expiries._timer is None
 
 
 def test_a_mark_is_taken_back_when_its_key_is_paused(world: World) -> None:
