@@ -65,7 +65,6 @@ ELSEWHERE = {
     "server/writes/routes.py": WRITING,
     "server/writes/showing.py": WRITING,
     "server/writes/status.py": WRITING,
-    "server/writes/telling.py": WRITING,
     "workers/crew.py": SUPERVISED,
     "workers/disks.py": SUPERVISED,
     "workers/handover.py": SUPERVISED,

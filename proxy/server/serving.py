@@ -166,6 +166,7 @@ class Serving:
         "_services",
         "_wait",
         "_write",
+        "_write_route",
         "exchange",
         "parked",
     )
@@ -198,6 +199,7 @@ class Serving:
         self._wait: Wait | None = None
         self._joined: Joined | None = None
         self._answer: Answer | None = None
+        self._write_route: WriteRoute | None = None
         self._write: ParkedWrite | None = None
 
     def __repr__(self) -> str:
@@ -213,7 +215,7 @@ class Serving:
             if prepared is not None and prepared.key is not None and prepared.bodyless:
                 return self._begin_shared(prepared)
             if prepared is not None and self._services.writes is not None:
-                return self._begin_write(prepared, self._services.writes)
+                return self._take_in(prepared, self._services.writes)
         except ProxyError as error:
             self._failed(error)
         except Exception as error:
@@ -315,21 +317,30 @@ class Serving:
                 self._joined.seat.leave()
             self._connection.exchange_over(again=self._end())
 
-    def _begin_write(self, prepared: Prepared, writes: WriteFront | WritesEntrance) -> bool | Serving:
-        """Park it with its write, if nothing but that one's end is to be waited for."""
-        front = writes.here()
-        route = None if front is None else front.parks(prepared)
-        if front is None or route is None:
-            return self
+    def _take_in(self, prepared: Prepared, writes: WriteFront | WritesEntrance) -> bool | Serving:
+        """See whether it is a write that is queued; park it with that, if its end is all to wait for."""
+        exchange, settings = self.exchange, prepared.route.settings
         try:
-            body = self._body_of_write(prepared, route)
-        except BodyTooLarge:
-            return self
-        octets = b"" if body is None else body.at_hand()
+            route = writes.takes(prepared)
+            if route is None:
+                return self
+            limits = (settings.max_request_body_bytes, route.settings.max_body_bytes)
+            exchange.body = self._body_of(prepared.request, min(filter(None, limits)))
+        except (EntityMissing, BodyTooLarge) as error:
+            exchange.writer.keep_alive &= self._body.is_eof()
+            writes.refuse(exchange, error)
+            return self._end()
+        self._write_route = route
+        front = writes.here()
+        if front is not None and front.parks(prepared.request, route):
+            return self._park(prepared, front, route)
+        return self
+
+    def _park(self, prepared: Prepared, front: WriteFront, route: WriteRoute) -> bool | Serving:
+        exchange = self.exchange
+        octets = b"" if exchange.body is None else exchange.body.at_hand()
         if octets is None:
             return self
-        exchange = self.exchange
-        exchange.body = body
         forward = self._forward_request(prepared.request, prepared.route.settings, leader_of_flight=False)
         self._write = front.park(exchange, prepared, route, octets, forward, on_end=self._write_ended)
         if self._write is None:
@@ -389,8 +400,8 @@ class Serving:
         if prepared is None:
             await self._answer_ourselves()
             return
-        if self._write is not None:
-            await self._write.answer()
+        if self._write_route is not None:
+            await self._answer_write(prepared, self._write_route)
             return
         if self._ask is not None:
             await self._share(prepared, self._ask)
@@ -399,8 +410,6 @@ class Serving:
         if request.method == "PURGE":
             self.exchange.writer.keep_alive &= self._body.is_eof()
             await self._services.purge_method.answer(self.exchange, prepared)
-            return
-        if self._services.writes is not None and await self._queue(self._services.writes, prepared):
             return
         self.exchange.body = self._body_of(request, route.max_request_body_bytes)
         refusal = prepared.refusal
@@ -419,21 +428,15 @@ class Serving:
         self.exchange.writer.keep_alive &= self._body.is_eof()
         await resource.answer(self.exchange, request)
 
-    async def _queue(self, front: WriteFront | WritesEntrance, prepared: Prepared) -> bool:
-        """Whether the request is a write that is queued; then it is answered."""
-        exchange, settings = self.exchange, prepared.route.settings
-        try:
-            route = front.takes(prepared)
-            if route is None:
-                return False
-            exchange.body = self._body_of_write(prepared, route)
-        except (EntityMissing, BodyTooLarge) as error:
-            exchange.writer.keep_alive &= self._body.is_eof()
-            front.refuse(exchange, error)
-            return True
-        forward = self._forward_request(prepared.request, settings, leader_of_flight=False)
-        await front.answer(exchange, prepared, route, body=exchange.body, forward=forward)
-        return True
+    async def _answer_write(self, prepared: Prepared, route: WriteRoute) -> None:
+        """Have a write queued and answered; of one that was parked the rest of its answer."""
+        if self._write is not None:
+            await self._write.answer()
+            return
+        writes, exchange = self._services.writes, self.exchange
+        assert writes is not None, "it was taken in by them"
+        forward = self._forward_request(prepared.request, prepared.route.settings, leader_of_flight=False)
+        await writes.answer(exchange, prepared, route, body=exchange.body, forward=forward)
 
     # beginnings
 
@@ -651,10 +654,6 @@ class Serving:
         glance = self._services.cache.glance()
         entry = glance.get(key, glance.variant_of(key, prepared.seen))
         return None if entry is None else entry.requested_mono
-
-    def _body_of_write(self, prepared: Prepared, route: WriteRoute) -> ClientBody | None:
-        limits = (prepared.route.settings.max_request_body_bytes, route.settings.max_body_bytes)
-        return self._body_of(prepared.request, min(filter(None, limits)))
 
     def _client_address(self, request: RequestHead) -> ClientAddress:
         exchange = self.exchange

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -112,6 +113,18 @@ async def test_what_a_client_sends_behind_its_write_is_answered_behind_it(world:
     assert [await asked.read_body() for asked in world.origin.requests("PUT /posts/1")] == [b"1", b"2"]
 
 
+async def test_a_client_that_waits_for_the_end_of_its_write_has_no_task(world: World) -> None:
+    configured(world)
+    rule = world.origin.on("PUT /posts/1").hold().reply(204)
+    clients = [world.client().send("PUT /posts/1", body=b"1") for _ in range(5)]
+    await world.until(lambda: home(world).writes.depth("/posts/1") == 5)
+    await world.until(lambda: rule.held == 1)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "client connection"]
+    rule.release()
+    for client in clients:
+        await client.expect(204)
+
+
 async def test_a_body_that_comes_behind_its_head_makes_no_difference(world: World) -> None:
     configured(world)
     world.origin.on("POST /posts").reply(201, b"made", location="/posts/7")
@@ -217,6 +230,13 @@ async def test_a_body_that_is_too_large_is_refused(world: World, chunked: bool) 
         client.send("PUT /a", body=body)
     await problem(client, 413, "too-large")
     assert world.origin.asked() == 0
+
+
+async def test_who_is_refused_before_its_body_came_is_told_that_the_connection_ends(world: World) -> None:
+    configured(world, max_body_bytes=10)
+    head = b"PUT /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\n"
+    await world.client().send_raw(head, "PUT").expect(413, connection="close")
+    await world.client().send_raw(head + b"x" * 11, "PUT").expect(413, connection=None)
 
 
 @pytest.mark.parametrize(

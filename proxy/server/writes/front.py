@@ -36,6 +36,7 @@ from proxy.errors import (
     QueueUnavailable,
 )
 from proxy.http.fields import Pair
+from proxy.http.messages import RequestHead
 from proxy.origin.port import ForwardRequest
 from proxy.server.exchange import Exchange
 from proxy.server.prepared import Prepared
@@ -101,17 +102,11 @@ class WriteFront:
         """Itself, while writes are taken in."""
         return self if self._home.is_here else None
 
-    def parks(self, prepared: Prepared) -> WriteRoute | None:
-        """The route, if this is a write with which nothing but its end is to be waited for; see `park`."""
-        route = self._routes.get(prepared.route.name)
-        request = prepared.request
-        if route is None or request.method not in route.methods or not route.entities.covers(request.path):
-            return None
+    def parks(self, request: RequestHead, route: WriteRoute) -> bool:
+        """Whether nothing but its end is to be waited for with this write; see `park`."""
         mode = route.settings.mode
-        waits = mode is WriteMode.SYNC or (mode is WriteMode.PREFER and b"prefer" not in request.fields)
-        if not waits or b"idempotency-key" in request.fields or not self._home.writes.accepts_at_once:
-            return None
-        return route
+        is_sync = mode is WriteMode.SYNC or (mode is WriteMode.PREFER and b"prefer" not in request.fields)
+        return is_sync and b"idempotency-key" not in request.fields and self._home.writes.accepts_at_once
 
     def park(
         self,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any, cast
 
+from proxy.http.fields import Fields
+from proxy.http.messages import ResponseHead
 from proxy.server.writes.parked_write import ParkedWrite
 from proxy.writes.states import State
 from proxy.writes.waiting import Ending, Waiters
 from proxy.writes.write import Result, Write
 from tests.writes.making import make_write
+from tests.writes.model_origin import ModelResponse
 
 RESULT = Result(State.COMMITTED, attempts=1, taken=True, finished_at=0.0, status=204)
 
@@ -40,6 +44,7 @@ class _Telling:
 
     def __init__(self, patience_s: float) -> None:
         self.told: list[Ending | None] = []
+        self.at_hand = True
         self.left_ids: list[str] = []
         self._patience_s = patience_s
 
@@ -48,7 +53,7 @@ class _Telling:
 
     def at_once(self, exchange: object, route: object, write: Write, ending: Ending | None) -> bool:
         self.told.append(ending)
-        return True
+        return self.at_hand
 
     def left(self, route: object, write: Write) -> None:
         self.left_ids.append(write.id)
@@ -62,12 +67,12 @@ class _Parked:
         self.parked = ParkedWrite(none, none, self.write, home=home, telling=telling, on_end=self._end)
 
     def _end(self) -> None:
-        assert self.parked.answer_at_once()
-        self.parked.leave()
+        if self.parked.answer_at_once():
+            self.parked.leave()
         self.over.set()
 
-    def tell(self) -> None:
-        self.home.waiters.tell(self.write.id, Ending(RESULT))
+    def tell(self, rest: ModelResponse | None = None) -> None:
+        self.home.waiters.tell(self.write.id, Ending(RESULT, rest))
 
 
 async def test_it_is_told_once_and_leaves_nothing() -> None:
@@ -98,3 +103,14 @@ async def test_a_client_that_leaves_is_heard_of_before_it_is_forgotten() -> None
     one.parked.leave()
     one.tell()
     assert (one.telling.left_ids, one.telling.told, one.home.inside) == ([one.write.id], [], 0)
+
+
+async def test_the_rest_of_an_answer_that_nobody_is_there_to_read_is_closed() -> None:
+    one, rest = _Parked(), ModelResponse(ResponseHead(200, Fields()), deque(), cut=False)
+    one.telling.at_hand = False
+    one.tell(rest)
+    assert not rest.closed
+    one.parked.client_gone()
+    one.parked.leave()
+    assert rest.closed
+    assert one.telling.left_ids == [], "it has ended"
